@@ -1,0 +1,308 @@
+/**
+ * Settings: one schema, mirrored by lakehouse.toml, validated whole, frozen and passed as arguments.
+ * Pure: the text and the environment come in as values, and nothing else reads either.
+ */
+import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import { closest, distance } from "fastest-levenshtein";
+import { parse as parseToml } from "smol-toml";
+
+const MIB = 1024 * 1024;
+
+/** A setting that must be a whole number of something, with its default, bounds and meaning. */
+const whole = (value: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ default: value, minimum, maximum, description });
+const text = (value: string, description: string) => Type.String({ default: value, description });
+const flag = (value: boolean, description: string) => Type.Boolean({ default: value, description });
+const bind = (port: number) =>
+  Type.String({
+    default: `127.0.0.1:${port}`,
+    format: "bind",
+    description: "host:port; port 0 takes a free one",
+  });
+const url = (service: string) =>
+  Type.String({ default: "", format: "base_url", description: `where ${service} runs, when it is not here` });
+const section = <P extends Record<string, TSchema>>(properties: P) =>
+  Type.Object(properties, { additionalProperties: false, default: {} });
+const Durability = Type.Union([Type.Literal("fsync"), Type.Literal("os")], { default: "fsync" });
+
+const Key = Type.Object(
+  {
+    name: Type.String({ pattern: "^[a-z0-9-]{1,64}$" }),
+    sha256: Type.String({ pattern: "^[0-9a-f]{64}$" }),
+    scopes: Type.Array(Type.String({ pattern: "^(\\*|[a-z_]+:(read|write))$" }), { minItems: 1 }),
+  },
+  { additionalProperties: false },
+);
+
+export const ConfigSchema = Type.Object(
+  {
+    data_dir: text("./data", "everything that persists lives here"),
+    log_level: Type.Union(
+      ["trace", "debug", "info", "warn", "error", "silent"].map((level) => Type.Literal(level)),
+      { default: "info" },
+    ),
+    drain_ms: whole(10_000, 0, 600_000, "how long a stop waits for what is under way"),
+    max_json_bytes: whole(4 * MIB, 1024, 256 * MIB, "the largest JSON body a route reads"),
+    keys: Type.Array(Key, { default: [] }),
+    gateway: section({
+      bind: bind(3210),
+      timeout_ms: whole(30_000, 1, 3_600_000, "how long a forwarded call may stay without an answer"),
+      witness: flag(true, "report every operation served to observerd"),
+      witness_queue: whole(
+        10_000,
+        1,
+        1_000_000,
+        "operations waiting to be reported; past it they are dropped and counted",
+      ),
+      storaged_url: url("storaged"),
+      catalogd_url: url("catalogd"),
+      ingestd_url: url("ingestd"),
+      queryd_url: url("queryd"),
+      observerd_url: url("observerd"),
+    }),
+    storaged: section({
+      bind: bind(3211),
+      max_object_bytes: whole(256 * MIB, 1, 1024 * 1024 * MIB, "the largest object"),
+      prefix_max_bytes: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
+        default: {},
+        description: "a cap of its own for a prefix; the longest that fits counts",
+      }),
+    }),
+    catalogd: section({
+      bind: bind(3212),
+      commit_attempts: whole(20, 1, 1000, "how often a commit that lost a race is tried again"),
+      max_columns: whole(2000, 1, 100_000, "columns of one table, nested fields included"),
+      snapshot_max_age_ms: whole(
+        432_000_000,
+        0,
+        3_153_600_000_000,
+        "maintain expires snapshots older than this",
+      ),
+      snapshots_kept: whole(1, 1, 1_000_000, "maintain keeps at least so many of the newest snapshots"),
+      orphan_min_age_ms: whole(
+        86_400_000,
+        0,
+        3_153_600_000_000,
+        "maintain removes unreferenced files older than this",
+      ),
+    }),
+    ingestd: section({
+      bind: bind(3213),
+      max_body_bytes: whole(16 * 1024 * MIB, 1, 1024 * 1024 * MIB, "the largest file, as sent"),
+      max_expanded_bytes: whole(
+        64 * 1024 * MIB,
+        1,
+        1024 * 1024 * MIB,
+        "the largest file, after decompression",
+      ),
+      timeout_ms: whole(3_600_000, 1000, 86_400_000, "how long one ingest may take"),
+      workers: whole(1, 1, 64, "conversions at a time"),
+      queue: whole(16, 0, 10_000, "ingests waiting for a worker; past it the answer is 429"),
+      memory_limit_mib: whole(1024, 64, 1024 * 1024, "DuckDB's memory in one conversion"),
+      threads: whole(2, 1, 256, "DuckDB's threads in one conversion"),
+      file_bytes: whole(256 * MIB, MIB, 16 * 1024 * MIB, "the size at which a new Parquet file is begun"),
+      rejected_samples: whole(20, 0, 1000, "rejected rows told in an answer"),
+      jobs_kept: whole(1000, 1, 1_000_000, "finished jobs that can still be asked for"),
+    }),
+    queryd: section({
+      bind: bind(3214),
+      workers: whole(2, 1, 64, "queries at a time, each in a process of its own"),
+      queue: whole(64, 0, 10_000, "queries waiting for a worker; past it the answer is 429"),
+      timeout_ms: whole(
+        30_000,
+        1,
+        3_600_000,
+        "how long one query may take, and the most a caller may ask for",
+      ),
+      memory_limit_mib: whole(1024, 64, 1024 * 1024, "DuckDB's memory in one query"),
+      process_limit_mib: whole(
+        2048,
+        128,
+        2 * 1024 * 1024,
+        "the resident memory at which a query's process is killed",
+      ),
+      threads: whole(2, 1, 256, "DuckDB's threads in one query"),
+      scratch_mib: whole(4096, 0, 16 * 1024 * 1024, "disk one query may spill to"),
+      max_rows: whole(10_000, 1, 1_000_000, "rows of an application/json answer, unless asked otherwise"),
+      max_sql_bytes: whole(262_144, 1, 16 * MIB, "the longest statement"),
+      max_params: whole(1000, 0, 100_000, "parameters of one statement"),
+    }),
+    observerd: section({
+      bind: bind(3219),
+      persist_path: text(
+        "observer/ops.jsonl",
+        'the journal, within data_dir; "" keeps operations in memory only',
+      ),
+      durability: Durability,
+      ring_capacity: whole(2000, 1, 1_000_000, "operations held for stats and lists"),
+      dedupe_records: whole(1_000_000, 0, 100_000_000, "how many of the last ids make a repeat idempotent"),
+      segment_bytes: whole(64 * MIB, 4096, 16 * 1024 * MIB, "the size at which a journal segment is closed"),
+      queue: whole(10_000, 1, 1_000_000, "operations waiting for the disk; past it the answer is 429"),
+      max_events: whole(10_000, 1, 1_000_000, "operations in one batch"),
+    }),
+  },
+  { additionalProperties: false },
+);
+
+type DeepReadonly<T> = T extends (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+export type Config = DeepReadonly<Static<typeof ConfigSchema>>;
+export type ApiKey = Config["keys"][number];
+
+/** A setting that can't be used: one line that names the key, what it got and what it wants. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/**
+ * Reads a configuration.
+ * @param text the file's TOML, "" for none
+ * @param env overrides: LAKEHOUSE_<SECTION>_<KEY>, and LAKEHOUSE_<KEY> for the keys outside a section
+ * @throws ConfigError with one line that a person can act on
+ */
+export function parseConfig(text: string, env: Readonly<Record<string, string | undefined>>): Config {
+  const raw = readToml(text);
+  applyEnvironment(raw, env);
+  refuseUnknown(raw, ConfigSchema, "");
+  const value = Value.Default(ConfigSchema, raw);
+  const fault = Value.Errors(ConfigSchema, value).First();
+  if (fault) throw new ConfigError(describe(fault.path, fault.schema, fault.value));
+  const config = value as Static<typeof ConfigSchema>;
+  crossCheck(config);
+  return deepFreeze(config);
+}
+
+function readToml(text: string): Record<string, unknown> {
+  try {
+    return parseToml(text);
+  } catch (error) {
+    throw new ConfigError(`not valid TOML: ${(error as Error).message.split("\n")[0]}`);
+  }
+}
+
+/** The environment's names are matched against the schema, so an unknown one is refused, not ignored. */
+function applyEnvironment(
+  raw: Record<string, unknown>,
+  env: Readonly<Record<string, string | undefined>>,
+): void {
+  const settings = new Map<string, { path: string[]; schema: TSchema }>();
+  for (const [name, schema] of Object.entries(ConfigSchema.properties)) {
+    if (schema.type === "object" && schema.properties)
+      for (const [key, inner] of Object.entries(schema.properties as Record<string, TSchema>))
+        settings.set(`LAKEHOUSE_${name}_${key}`.toUpperCase(), { path: [name, key], schema: inner });
+    else settings.set(`LAKEHOUSE_${name}`.toUpperCase(), { path: [name], schema });
+  }
+  for (const [name, value] of Object.entries(env)) {
+    if (!name.startsWith("LAKEHOUSE_") || value === undefined) continue;
+    const setting = settings.get(name);
+    if (!setting) {
+      const near = closest(name, [...settings.keys()]);
+      throw new ConfigError(`environment variable ${name} names no setting (did you mean ${near}?)`);
+    }
+    const [first, second] = setting.path as [string, string?];
+    const given = fromEnvironment(setting.schema, value);
+    if (second === undefined) raw[first] = given;
+    else raw[first] = { ...(raw[first] as object | undefined), [second]: given };
+  }
+}
+
+function fromEnvironment(schema: TSchema, value: string): unknown {
+  if (schema.type === "integer" && /^-?\d+$/.test(value)) return Number(value);
+  if (schema.type === "boolean" && (value === "true" || value === "false")) return value === "true";
+  if (schema.type === "array" || schema.type === "object") {
+    try {
+      return JSON.parse(value);
+    } catch {
+      return value;
+    }
+  }
+  return value;
+}
+
+function refuseUnknown(value: unknown, schema: TSchema, path: string): void {
+  if (typeof value !== "object" || value === null || !schema.properties) return;
+  for (const [key, inner] of Object.entries(value)) {
+    const known = schema.properties as Record<string, TSchema>;
+    if (!Object.hasOwn(known, key))
+      throw new ConfigError(`unknown key ${path}${key}${suggest(key, Object.keys(known))}`);
+    refuseUnknown(inner, known[key] as TSchema, `${path}${key}.`);
+  }
+}
+
+function suggest(word: string, among: string[]): string {
+  const near = closest(word, among);
+  return distance(word, near) <= Math.max(2, word.length / 3)
+    ? ` (did you mean "${near}"?)`
+    : ` (known: ${among.join(", ")})`;
+}
+
+function describe(pointer: string, schema: TSchema, got: unknown): string {
+  const key = pointer.slice(1).replaceAll("/", ".");
+  const shown = `(got ${JSON.stringify(got) ?? "nothing"}`;
+  if (schema.format === "base_url") {
+    const guess = typeof got === "string" && isBind(got) ? `; did you mean "http://${got}"?` : "";
+    return `${key} must include scheme and host ${shown}${guess})`;
+  }
+  if (schema.format === "bind") return `${key} must be host:port, as in "127.0.0.1:3210" ${shown})`;
+  if (schema.type === "integer")
+    return `${key} must be a whole number from ${schema.minimum} to ${schema.maximum ?? "any"} ${shown})`;
+  if (schema.anyOf)
+    return `${key} must be one of ${schema.anyOf.map((s: TSchema) => JSON.stringify(s.const)).join(", ")} ${shown})`;
+  if (schema.pattern) return `${key} must match ${schema.pattern} ${shown})`;
+  return `${key} must be ${schema.type === "array" ? "a list" : `a ${schema.type ?? "known setting"}`} ${shown})`;
+}
+
+/** What no single setting can tell: faults between settings. */
+function crossCheck(config: Static<typeof ConfigSchema>): void {
+  const names = new Set<string>();
+  for (const key of config.keys) {
+    if (names.has(key.name)) throw new ConfigError(`keys.name must be unique (got "${key.name}" twice)`);
+    names.add(key.name);
+  }
+  if (config.data_dir === "") throw new ConfigError('data_dir must name a directory (got "")');
+  if (config.queryd.process_limit_mib <= config.queryd.memory_limit_mib)
+    throw new ConfigError(
+      `queryd.process_limit_mib must be above queryd.memory_limit_mib (got ${config.queryd.process_limit_mib} and ${config.queryd.memory_limit_mib})`,
+    );
+}
+
+/** Splits "host:port"; IPv6 hosts stand in brackets. Undefined where it is neither. */
+export function parseBind(value: string): { hostname: string; port: number } | undefined {
+  const found = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value);
+  if (!found) return undefined;
+  const port = Number(found[2]);
+  const hostname = (found[1] as string).replace(/^\[|\]$/g, "");
+  return port > 65_535 ? undefined : { hostname, port };
+}
+
+function isBind(value: string): boolean {
+  return parseBind(value) !== undefined;
+}
+
+function isBaseUrl(value: string): boolean {
+  if (value === "") return true;
+  if (!/^https?:\/\/[^/]/.test(value) || !URL.canParse(value)) return false;
+  const url = new URL(value);
+  return url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+}
+
+/** Whether a host can be reached from this machine only. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function deepFreeze<T>(value: T): DeepReadonly<T> {
+  if (typeof value === "object" && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner);
+    Object.freeze(value);
+  }
+  return value as DeepReadonly<T>;
+}
+
+FormatRegistry.Set("bind", isBind);
+FormatRegistry.Set("base_url", isBaseUrl);

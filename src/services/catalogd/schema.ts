@@ -1,0 +1,150 @@
+/** catalogd's interface: Iceberg tables by name. Snapshot ids are strings, being 64 bits wide. */
+
+/** A type as Iceberg's own JSON writes it (spec, appendix C). */
+export type IcebergType =
+  | string
+  | { type: "struct"; fields: IcebergField[] }
+  | { type: "list"; "element-id": number; element: IcebergType; "element-required": boolean }
+  | {
+      type: "map";
+      "key-id": number;
+      key: IcebergType;
+      "value-id": number;
+      value: IcebergType;
+      "value-required": boolean;
+    };
+
+export interface IcebergField {
+  id: number;
+  name: string;
+  required: boolean;
+  type: IcebergType;
+  doc?: string;
+}
+
+/** A column as people write it: `type` is Iceberg's name (`long`, `decimal(9,2)`, `list<string>` …). */
+export interface Column {
+  name: string;
+  type: string;
+  nullable: boolean;
+}
+
+/** A table as its writers need to see it. */
+export interface TableState {
+  /** `namespace.table` */
+  name: string;
+  uuid: string;
+  /** `s3://lakehouse/warehouse/<namespace>/<table>-<short uuid>` */
+  location: string;
+  schema_id: number;
+  fields: IcebergField[];
+  /** Field ids that upserts match by. */
+  identifier_field_ids: number[];
+  last_column_id: number;
+  snapshot_id: string | null;
+  properties: Record<string, string>;
+}
+
+/** A data file that a commit adds; its footer is read by catalogd for bounds and null counts. */
+export interface NewFile {
+  /** The object's key in storaged, under `warehouse/`. */
+  key: string;
+}
+
+/** What a commit does to the schema, in order, before its files are added. */
+export type SchemaChange =
+  | {
+      change: "add";
+      parent?: string;
+      field: { name: string; required: false; type: IcebergType; doc?: string };
+    }
+  | { change: "widen"; path: string; type: string }
+  | { change: "rename"; path: string; to: string }
+  | { change: "drop"; path: string }
+  | { change: "make_optional"; path: string };
+
+export interface Commit {
+  operation: "append" | "overwrite" | "replace" | "delete";
+  add: NewFile[];
+  /** Keys of data files to remove; `"all"` for an overwrite of the whole table. */
+  remove: string[] | "all";
+  /** A commit planned on this snapshot fails with `conflict` once another came between (appends rebase). */
+  base_snapshot_id?: string | null;
+  schema_changes?: SchemaChange[];
+  /** Further members of the snapshot's summary. */
+  summary?: Record<string, string>;
+  /** A commit already made with this key is answered again and not made twice. */
+  idempotency_key?: string;
+  /** Table properties set in the same commit. */
+  properties?: Record<string, string>;
+}
+
+export interface CommitResult {
+  name: string;
+  snapshot_id: string;
+  /** True where `idempotency_key` had been committed before. */
+  repeated: boolean;
+  table: TableState;
+}
+
+export interface CreateTable {
+  /** Field ids may be any distinct numbers; catalogd assigns its own, in order, and answers them. */
+  fields: IcebergField[];
+  properties?: Record<string, string>;
+}
+
+/** One data file of a scan. */
+export interface ScanFile {
+  /** `s3://bucket/key`. */
+  location: string;
+  /** Where storage is local: the key under data_dir's storage, the same as in `location`. */
+  key: string;
+  size: number;
+  rows: number;
+  /** Delete files that apply to it. */
+  position_deletes: { key: string }[];
+}
+
+/** What a reader needs to read one snapshot of a table. */
+export interface ScanPlan {
+  name: string;
+  uuid: string;
+  /** Null for a table without a snapshot: it has columns and no rows. */
+  snapshot_id: string | null;
+  /** The snapshot's schema (of the table now, unless time travel asked for an older one). */
+  fields: IcebergField[];
+  /** Names by field id for files written without field ids (`schema.name-mapping.default`). */
+  name_mapping: unknown | null;
+  files: ScanFile[];
+  /** Files that pruning left out. */
+  files_pruned: number;
+}
+
+/** A bound on a top-level column, for pruning: files that can't hold a match are left out. */
+export interface ScanFilter {
+  column: string;
+  op: "=" | "<" | "<=" | ">" | ">=" | "in" | "is_null" | "not_null";
+  /** As text in Iceberg's single-value JSON form. */
+  values: (string | number | boolean)[];
+}
+
+export interface ScanRequest {
+  name: string;
+  snapshot_id?: string;
+  /** RFC 3339; the snapshot that was current then. */
+  as_of?: string;
+  filters?: ScanFilter[];
+}
+
+export interface Catalogd {
+  /** The table's present state. @throws LakeError not_found (naming the nearest names) */
+  describe(name: string): Promise<TableState>;
+  /** Creates an empty table. @throws LakeError conflict where the name is taken */
+  create(name: string, table: CreateTable): Promise<TableState>;
+  /** @throws LakeError conflict, invalid, not_found */
+  commit(name: string, commit: Commit): Promise<CommitResult>;
+  /** @throws LakeError not_found for a table, snapshot or time before the first snapshot */
+  plan(request: ScanRequest): Promise<ScanPlan>;
+  /** The names of all tables, `namespace.table`, sorted. */
+  names(): Promise<string[]>;
+}

@@ -1,0 +1,80 @@
+/** The registry: every service in dependency order, and what each needs. */
+import type { HttpClient } from "../shared/client.ts";
+import type { Service, ServiceContext } from "../shared/service.ts";
+import { createCatalogdClient } from "./catalogd/client.ts";
+import { createCatalogd } from "./catalogd/index.ts";
+import type { Catalogd } from "./catalogd/schema.ts";
+import { createIngestdClient } from "./ingestd/client.ts";
+import { createIngestd } from "./ingestd/index.ts";
+import type { Ingestd } from "./ingestd/schema.ts";
+import { createObserverdClient } from "./observerd/client.ts";
+import { createObserverd } from "./observerd/index.ts";
+import type { Observerd } from "./observerd/schema.ts";
+import { createQuerydClient } from "./queryd/client.ts";
+import { createQueryd } from "./queryd/index.ts";
+import type { Queryd } from "./queryd/schema.ts";
+import { createStoragedClient } from "./storaged/client.ts";
+import { createStoraged } from "./storaged/index.ts";
+import type { Storaged } from "./storaged/schema.ts";
+
+/** Each service's interface, the same for its domain and its client. */
+export interface Interfaces {
+  storaged: Storaged;
+  catalogd: Catalogd;
+  ingestd: Ingestd;
+  queryd: Queryd;
+  observerd: Observerd;
+}
+
+export type ServiceName = keyof Interfaces;
+
+interface Entry<Name extends ServiceName, Needs extends ServiceName> {
+  readonly name: Name;
+  /** The first segments of its routes. */
+  readonly prefixes: readonly string[];
+  readonly needs: readonly Needs[];
+  create(context: ServiceContext, neighbours: Pick<Interfaces, Needs>): Promise<Service<Interfaces[Name]>>;
+  client(http: HttpClient): Interfaces[Name];
+}
+
+const entry = <Name extends ServiceName, Needs extends ServiceName = never>(it: Entry<Name, Needs>) => it;
+
+export const registry = [
+  entry({
+    name: "storaged",
+    prefixes: ["storage"],
+    needs: [],
+    create: createStoraged,
+    client: createStoragedClient,
+  }),
+  entry({
+    name: "catalogd",
+    prefixes: ["catalog"],
+    needs: ["storaged"],
+    create: createCatalogd,
+    client: createCatalogdClient,
+  }),
+  entry({
+    name: "ingestd",
+    prefixes: ["ingest"],
+    needs: ["storaged", "catalogd"],
+    create: createIngestd,
+    client: createIngestdClient,
+  }),
+  entry({
+    name: "queryd",
+    prefixes: ["sql"],
+    needs: ["catalogd"],
+    create: createQueryd,
+    client: createQuerydClient,
+  }),
+  entry({
+    name: "observerd",
+    prefixes: ["observer"],
+    needs: [],
+    create: createObserverd,
+    client: createObserverdClient,
+  }),
+] as unknown as readonly Entry<ServiceName, ServiceName>[];
+
+export const serviceNames = registry.map((it) => it.name);

@@ -1,0 +1,126 @@
+/**
+ * Keys and scopes. A key is `lh_<name>_<secret>`; the config keeps its SHA-256. The processes of one
+ * machine know each other by a token of their own, kept in data_dir, that no scope can stand in for.
+ */
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { LakeError } from "./errors.ts";
+
+export type Scope = `${string}:${"read" | "write"}`;
+
+/** Who is calling: a named key, another service of this lake, or anyone where no key is configured. */
+export interface Principal {
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly is_service: boolean;
+}
+
+interface StoredKey {
+  readonly name: string;
+  readonly sha256: string;
+  readonly scopes: readonly string[];
+}
+
+const ANYONE: Principal = { name: "anyone", scopes: ["*"], is_service: false };
+const SERVICE: Principal = { name: "service", scopes: ["*"], is_service: true };
+
+export class KeyRing {
+  readonly #keys: Map<string, { digest: Buffer; principal: Principal }>;
+  readonly #service_digest: Buffer;
+
+  constructor(keys: readonly StoredKey[], service_token: string) {
+    this.#service_digest = sha256(service_token);
+    this.#keys = new Map(
+      keys.map((key) => [
+        key.name,
+        {
+          digest: Buffer.from(key.sha256, "hex"),
+          principal: { name: key.name, scopes: key.scopes, is_service: false },
+        },
+      ]),
+    );
+  }
+
+  /**
+   * Who holds this key.
+   * @throws LakeError `unauthenticated` when a key is needed and missing, or given and unknown
+   */
+  identify(headers: Headers): Principal {
+    const key = presentedKey(headers);
+    if (key === undefined) {
+      if (this.#keys.size === 0) return ANYONE;
+      throw new LakeError(
+        "unauthenticated",
+        "Send a key as `Authorization: Bearer lh_…` or `x-api-key: lh_…`.",
+      );
+    }
+    if (key.startsWith("lhs_") && timingSafeEqual(sha256(key), this.#service_digest)) return SERVICE;
+    const name = /^lh_([a-z0-9-]{1,64})_/.exec(key)?.[1];
+    const stored = name === undefined ? undefined : this.#keys.get(name);
+    if (stored && timingSafeEqual(sha256(key), stored.digest)) return stored.principal;
+    if (this.#keys.size === 0 && !key.startsWith("lhs_")) return ANYONE;
+    throw new LakeError("unauthenticated", "The key is not known here.");
+  }
+
+  /** @throws LakeError `unauthenticated` or `forbidden` */
+  authorize(headers: Headers, scope: Scope): Principal {
+    const principal = this.identify(headers);
+    if (principal.scopes.includes("*") || principal.scopes.includes(scope)) return principal;
+    throw new LakeError("forbidden", `The key "${principal.name}" lacks the scope ${scope}.`);
+  }
+}
+
+function presentedKey(headers: Headers): string | undefined {
+  const direct = headers.get("x-api-key");
+  if (direct !== null) return direct;
+  const authorization = headers.get("authorization");
+  if (authorization === null) return undefined;
+  const bearer = /^Bearer +(\S+)$/i.exec(authorization);
+  if (!bearer) throw new LakeError("unauthenticated", "Only `Authorization: Bearer <key>` is understood.");
+  return bearer[1];
+}
+
+function sha256(text: string): Buffer {
+  return new Bun.CryptoHasher("sha256").update(text).digest() as Buffer;
+}
+
+/** A new key and what the config keeps of it; the key itself is shown once and stored nowhere. */
+export function createKey(name: string): { key: string; sha256: string } {
+  const key = `lh_${name}_${randomBytes(32).toString("base64url")}`;
+  return { key, sha256: sha256(key).toString("hex") };
+}
+
+/** The token by which this lake's own processes know each other; made by whichever starts first. */
+export function serviceToken(data_dir: string): string {
+  mkdirSync(data_dir, { recursive: true });
+  const path = join(data_dir, "service.token");
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+  // Written aside and linked, so that of two processes starting at once one wins whole.
+  const aside = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  const fd = openSync(aside, "wx", 0o600);
+  writeSync(fd, `lhs_${randomBytes(32).toString("base64url")}\n`);
+  fsyncSync(fd);
+  closeSync(fd);
+  try {
+    linkSync(aside, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(aside, { force: true });
+  }
+  return readFileSync(path, "utf8").trim();
+}
