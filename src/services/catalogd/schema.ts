@@ -51,7 +51,12 @@ export interface NewFile {
   key: string;
 }
 
-/** What a commit does to the schema, in order, before its files are added. */
+/**
+ * What a commit does to the schema, in order, before its files are added. An added field gets
+ * `last_column_id + 1` and the fields nested in it the numbers after that, depth first in order of
+ * appearance (a list's element and a map's key and value count as fields): a writer knows its ids before
+ * it writes the files, and names `base_schema_id` to be sure of them.
+ */
 export type SchemaChange =
   | {
       change: "add";
@@ -71,6 +76,18 @@ export interface Commit {
   /** A commit planned on this snapshot fails with `conflict` once another came between (appends rebase). */
   base_snapshot_id?: string | null;
   schema_changes?: SchemaChange[];
+  /** A commit whose files were written for this schema fails with `conflict` once it is another. */
+  base_schema_id?: number;
+  /**
+   * The table is made by this commit, with its first files, in one step: there is never an empty table to
+   * see. Its field ids are kept as they are given here (distinct, from 1), the files having been written
+   * with them. `conflict` where the name is taken. Its data files lie under `location`, where given.
+   */
+  create?: CreateTable & {
+    /** `s3://lakehouse/warehouse/<namespace>/<table>-<short uuid>`, chosen by who wrote the files. */
+    location?: string;
+    identifier_field_ids?: number[];
+  };
   /** Further members of the snapshot's summary. */
   summary?: Record<string, string>;
   /** A commit already made with this key is answered again and not made twice. */
