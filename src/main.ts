@@ -46,16 +46,26 @@ async function serve(config: Config, target: Target): Promise<void> {
   const log = createLog(config.log_level, { target });
   const listener = listen(await compose(config, target, log), config);
   console.log(`listening ${listener.url}`);
+  if (target === "all" || target === "gateway") console.log(welcome(listener.url, config.keys.length > 0));
   await stopSignal();
   const deadline = setTimeout(() => process.exit(1), config.drain_ms);
   await listener.stop();
   clearTimeout(deadline);
 }
 
+/** Where to go next: the docs, and one line that works as it stands. */
+function welcome(url: string, with_keys: boolean): string {
+  const key = with_keys ? ` -H "x-api-key: $KEY"` : "";
+  const event = `{"endpoint":"hello","success":true}`;
+  return `docs      ${url}/swagger
+try       curl ${url}/v1/observer/event${key} -H 'content-type: application/json' -d '${event}'`;
+}
+
+/** Listens on, so that a Ctrl-C which a terminal and npm both deliver doesn't cut what is being finished. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
+    process.on("SIGTERM", resolve);
+    process.on("SIGINT", resolve);
   });
 }
 
