@@ -102,6 +102,8 @@ export interface CommitResult {
   /** True where `idempotency_key` had been committed before. */
   repeated: boolean;
   table: TableState;
+  /** The snapshot's summary, with the members its committer gave. */
+  summary: Record<string, string>;
 }
 
 export interface CreateTable {
@@ -160,6 +162,11 @@ export interface Catalogd {
   create(name: string, table: CreateTable): Promise<TableState>;
   /** @throws LakeError conflict, invalid, not_found */
   commit(name: string, commit: Commit): Promise<CommitResult>;
+  /**
+   * The commit once made with this idempotency key, or null: asked before the work that a repeat spares.
+   * @throws LakeError not_found where there is no such table
+   */
+  committed(name: string, idempotency_key: string): Promise<CommitResult | null>;
   /** @throws LakeError not_found for a table, snapshot or time before the first snapshot */
   plan(request: ScanRequest): Promise<ScanPlan>;
   /** The names of all tables, `namespace.table`, sorted. */
