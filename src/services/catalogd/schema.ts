@@ -53,9 +53,9 @@ export interface NewFile {
 
 /**
  * What a commit does to the schema, in order, before its files are added. An added field gets
- * `last_column_id + 1` and the fields nested in it the numbers after that, depth first in order of
- * appearance (a list's element and a map's key and value count as fields): a writer knows its ids before
- * it writes the files, and names `base_schema_id` to be sure of them.
+ * `last_column_id + 1` and the fields nested in it the numbers after that, in Iceberg's order (a struct's
+ * fields first, a map's key and value, then what is inside each): a writer knows its ids before it writes
+ * the files, and names `base_schema_id` to be sure of them.
  */
 export type SchemaChange =
   | {
