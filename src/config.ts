@@ -65,7 +65,7 @@ export const ConfigSchema = Type.Object(
       bind: bind(3211),
       max_object_bytes: whole(256 * MIB, 1, 1024 * 1024 * MIB, "the largest object"),
       prefix_max_bytes: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
-        default: {},
+        default: { "warehouse/": 32 * 1024 * MIB },
         description: "a cap of its own for a prefix; the longest that fits counts",
       }),
     }),
@@ -130,16 +130,25 @@ export const ConfigSchema = Type.Object(
     }),
     observerd: section({
       bind: bind(3219),
-      persist_path: text(
-        "observer/ops.jsonl",
-        'the journal, within data_dir; "" keeps operations in memory only',
-      ),
+      persist_path: Type.String({
+        default: "observer/ops.jsonl",
+        pattern: "^(.*[^/]\\.jsonl)?$",
+        description: 'the journal, within data_dir; "" keeps operations in memory only',
+      }),
       durability: Durability,
       ring_capacity: whole(2000, 1, 1_000_000, "operations held for stats and lists"),
       dedupe_records: whole(1_000_000, 0, 100_000_000, "how many of the last ids make a repeat idempotent"),
       segment_bytes: whole(64 * MIB, 4096, 16 * 1024 * MIB, "the size at which a journal segment is closed"),
       queue: whole(10_000, 1, 1_000_000, "operations waiting for the disk; past it the answer is 429"),
+      queue_bytes: whole(64 * MIB, MIB, 16 * 1024 * MIB, "bytes of operations waiting for the disk"),
+      max_event_bytes: whole(64 * 1024, 256, MIB, "the largest operation, as JSON"),
       max_events: whole(10_000, 1, 1_000_000, "operations in one batch"),
+      gateway_segments: whole(
+        16,
+        1,
+        1_000_000,
+        "closed segments kept of the gateway's own reports; older ones are deleted",
+      ),
     }),
   },
   { additionalProperties: false },

@@ -14,6 +14,7 @@ const STATUS = {
   conflict: 409,
   precondition_failed: 412,
   too_large: 413,
+  range_not_satisfiable: 416,
   queue_full: 429,
   internal: 500,
   unreachable: 502,
@@ -32,6 +33,7 @@ const TITLE: Record<ErrorCode, string> = {
   conflict: "Conflict with the present state",
   precondition_failed: "A precondition failed",
   too_large: "The body is too large",
+  range_not_satisfiable: "The range lies outside the object",
   queue_full: "The queue is full",
   internal: "Internal error",
   unreachable: "The service could not be reached",
@@ -54,6 +56,8 @@ export interface ErrorDetails {
   retry_after_s?: number;
   /** The methods a route does serve, answered as `Allow`. */
   allow?: string[];
+  /** The size that a range missed (`bytes *` and a slash before it), answered as `Content-Range`. */
+  content_range?: string;
   /** Further members of the problem document, such as a drift's difference. */
   [member: string]: unknown;
 }
@@ -104,7 +108,7 @@ export function codeOf(status: number): ErrorCode {
 export function toProblem(error: unknown, request_id: string): Problem {
   const known = error instanceof LakeError && error.code !== "internal" ? error : undefined;
   const code = known?.code ?? "internal";
-  const { retry_after_s: _retry, allow: _allow, ...members } = known?.details ?? {};
+  const { retry_after_s: _retry, allow: _allow, content_range: _range, ...members } = known?.details ?? {};
   return {
     ...members,
     type: `urn:lakehouse:problem:${code}`,

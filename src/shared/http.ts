@@ -54,6 +54,8 @@ export function edge({ log, metrics, max_json_bytes }: EdgeOptions) {
       set.headers["x-request-id"] = request_id;
       Object.assign(context, { started_ms: performance.now(), request_id } satisfies Traced);
     })
+    // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
+    .parser("none", () => null)
     .onParse({ as: "global" }, async ({ request, contentType }) => {
       if (contentType === "application/json") return readJson(request, max_json_bytes);
     })
@@ -71,10 +73,11 @@ export function edge({ log, metrics, max_json_bytes }: EdgeOptions) {
           "request failed",
         );
       set.status = problem.status;
-      const { retry_after_s, allow } = known instanceof LakeError ? known.details : {};
+      const { retry_after_s, allow, content_range } = known instanceof LakeError ? known.details : {};
       const headers: Record<string, string> = { "content-type": PROBLEM_JSON, "x-request-id": request_id };
       if (retry_after_s !== undefined) headers["retry-after"] = String(retry_after_s);
       if (allow !== undefined) headers.allow = allow.join(", ");
+      if (content_range !== undefined) headers["content-range"] = content_range;
       if (problem.status === 401) headers["www-authenticate"] = "Bearer";
       return new Response(JSON.stringify(problem), { status: problem.status, headers });
     })
@@ -192,7 +195,7 @@ export interface RouteDocs {
 
 /** The OpenAPI operation of a route, for its `detail`. */
 export function describe(docs: RouteDocs) {
-  const responses: Record<string, object> = {};
+  const responses: Record<string, { description: string; content?: Record<string, object> }> = {};
   for (const [status, answer] of Object.entries(docs.answers))
     responses[status] = {
       description: answer.description,

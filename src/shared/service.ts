@@ -19,6 +19,11 @@ export interface ServiceContext {
 export interface Service<Interface> {
   readonly domain: Interface;
   readonly routes: AnyElysia;
+  /**
+   * Operations that the OpenAPI generator leaves out (wildcard routes), for the merged document: by path
+   * as clients of the service write it (`/storage/put/{key}`, without /v1), then by method in lower case.
+   */
+  readonly documented?: Readonly<Record<string, Readonly<Record<string, object>>>>;
   /** Its state, told in /health; never throws. */
   health(): Health | Promise<Health>;
   /** Finishes what is under way and flushes; called once, after the listener has stopped. */

@@ -1,0 +1,115 @@
+/** Paths of storaged. The key is taken from the URL as it came: a router's decoding is lenient, ours is not. */
+import { Elysia } from "elysia";
+import { LakeError } from "../../shared/errors.ts";
+import type { Door } from "../../shared/http.ts";
+import { type Conditions, httpDate, parseRange } from "./conditions.ts";
+import { documentation } from "./docs.ts";
+import type { ConditionalRead, StoragedDomain } from "./domain.ts";
+import { decodeKey } from "./keys.ts";
+import { ListQuerySchema, type ObjectInfo } from "./schema.ts";
+
+export function storagedRoutes(domain: StoragedDomain, door: Door) {
+  const by_service = (request: Request) => door.principal(request).is_service;
+  return new Elysia({ normalize: false })
+    .put(
+      "/storage/put/*",
+      async ({ request, route, set }) => {
+        const { created, ...stored } = await domain.put(
+          keyOf(request, route),
+          request.body ?? new Uint8Array(),
+          {
+            ...writeConditions(request.headers),
+            by_service: by_service(request),
+            size: sizeOf(request.headers),
+            signal: request.signal,
+          },
+        );
+        set.status = created ? 201 : 200;
+        set.headers.etag = stored.etag;
+        return stored;
+      },
+      { parse: "none", ...door.needs("storaged:write") },
+    )
+    .get("/storage/get/*", async ({ request, route }) => answer(domain, request, keyOf(request, route)), {
+      ...door.needs("storaged:read"),
+    })
+    .delete(
+      "/storage/delete/*",
+      async ({ request, route, set }) => {
+        const if_match = header(request.headers, "if-match");
+        await domain.delete(keyOf(request, route), { if_match, by_service: by_service(request) });
+        set.status = 204;
+      },
+      { parse: "none", ...door.needs("storaged:write") },
+    )
+    .get("/storage/list", ({ query }) => domain.list(query), {
+      query: ListQuerySchema,
+      ...door.needs("storaged:read"),
+      detail: documentation.list,
+    });
+}
+
+/** The key as it stands in the URL, past the route's own path. */
+function keyOf(request: Request, route: string): string {
+  const { pathname } = new URL(request.url);
+  return decodeKey(pathname.slice(route.length - 1));
+}
+
+async function answer(domain: StoragedDomain, request: Request, key: string): Promise<Response> {
+  const conditions = readConditions(request.headers);
+  const read: ConditionalRead =
+    request.method === "HEAD"
+      ? await domain.headIf(key, conditions)
+      : await domain.getIf(key, conditions, parseRange(header(request.headers, "range")));
+  const { info, unchanged, range, body } = read;
+  const headers = headersOf(info);
+  if (unchanged) return new Response(null, { status: 304, headers });
+  const size = range ? range.end - range.start + 1 : info.size;
+  headers["content-length"] = String(size);
+  if (range) headers["content-range"] = `bytes ${range.start}-${range.end}/${info.size}`;
+  return new Response(body, { status: range ? 206 : 200, headers });
+}
+
+/** Never a type that a browser would run: an object is what anyone has put. */
+function headersOf(info: ObjectInfo): Record<string, string> {
+  return {
+    etag: info.etag,
+    "last-modified": httpDate(info.modified),
+    "x-object-modified": info.modified,
+    "accept-ranges": "bytes",
+    "content-type": "application/octet-stream",
+    "x-content-type-options": "nosniff",
+  };
+}
+
+function readConditions(headers: Headers): Conditions {
+  return {
+    if_match: header(headers, "if-match"),
+    if_none_match: header(headers, "if-none-match"),
+    if_modified_since: header(headers, "if-modified-since"),
+    if_unmodified_since: header(headers, "if-unmodified-since"),
+    if_range: header(headers, "if-range"),
+  };
+}
+
+function writeConditions(headers: Headers): { create_only: boolean; if_match?: string } {
+  const if_none_match = header(headers, "if-none-match");
+  if (if_none_match !== undefined && if_none_match !== "*")
+    throw new LakeError(
+      "invalid",
+      "If-None-Match must be * on a write: it creates the object, or changes nothing.",
+    );
+  if (headers.has("content-range"))
+    throw new LakeError("invalid", "Content-Range is not understood on a write; send the object whole.");
+  return { create_only: if_none_match !== undefined, if_match: header(headers, "if-match") };
+}
+
+/** The declared length of a body; undefined where it comes in chunks. */
+function sizeOf(headers: Headers): number | undefined {
+  const declared = headers.get("content-length");
+  return declared === null ? undefined : Number(declared);
+}
+
+function header(headers: Headers, name: string): string | undefined {
+  return headers.get(name) ?? undefined;
+}
