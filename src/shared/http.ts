@@ -47,63 +47,70 @@ export interface EdgeOptions {
  * Must be used before any route, since Elysia's hooks cover only what comes after them.
  */
 export function edge({ log, metrics, max_json_bytes }: EdgeOptions) {
-  return new Elysia({ name: "edge", normalize: false })
-    .onRequest((context) => {
-      const { request, set } = context;
-      const request_id = requestIdOf(request);
-      set.headers["x-request-id"] = request_id;
-      Object.assign(context, { started_ms: performance.now(), request_id } satisfies Traced);
-    })
-    // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
-    .parser("none", () => null)
-    .onParse({ as: "global" }, async ({ request, contentType }) => {
-      if (contentType === "application/json") return readJson(request, max_json_bytes);
-    })
-    .onError({ as: "global" }, (context) => {
-      const { error, code, set, request } = context;
-      const { request_id = requestIdOf(request) } = context as unknown as Partial<Traced>;
-      const known = translate(error, code, request);
-      const problem = toProblem(known, request_id);
-      if (problem.status >= 500)
-        log.error(
-          {
-            request_id,
-            err: { message: messageOf(error), stack: (error as Error).stack, cause: causes(error) },
-          },
-          "request failed",
-        );
-      set.status = problem.status;
-      const { retry_after_s, allow, content_range } = known instanceof LakeError ? known.details : {};
-      const headers: Record<string, string> = { "content-type": PROBLEM_JSON, "x-request-id": request_id };
-      if (retry_after_s !== undefined) headers["retry-after"] = String(retry_after_s);
-      if (allow !== undefined) headers.allow = allow.join(", ");
-      if (content_range !== undefined) headers["content-range"] = content_range;
-      if (problem.status === 401) headers["www-authenticate"] = "Bearer";
-      return new Response(JSON.stringify(problem), { status: problem.status, headers });
-    })
-    .onAfterResponse({ as: "global" }, (context) => {
-      const { request, route, set } = context;
-      const { started_ms, request_id } = context as unknown as Traced;
-      const elapsed_ms = performance.now() - started_ms;
-      const status = typeof set.status === "number" ? set.status : 200;
-      metrics.requests
-        .labels(serviceOf(route), route || "unknown", request.method, String(status))
-        .observe(elapsed_ms / 1000);
-      if (log.isLevelEnabled("debug"))
-        log.debug({ request_id, method: request.method, route, status, elapsed_ms }, "served");
-    });
+  return (
+    new Elysia({ name: "edge", normalize: false })
+      .onRequest((context) => {
+        const { request, set } = context;
+        const request_id = requestIdOf(request);
+        set.headers["x-request-id"] = request_id;
+        Object.assign(context, { started_ms: performance.now(), request_id } satisfies Traced);
+      })
+      // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
+      .parser("none", () => null)
+      .onParse({ as: "global" }, async ({ request, contentType }) => {
+        if (contentType === "application/json") return readJson(request, max_json_bytes);
+      })
+      .onError({ as: "global" }, (context) => {
+        const { error, code, set, request } = context;
+        const { request_id = requestIdOf(request) } = context as unknown as Partial<Traced>;
+        const known = translate(error, code, request);
+        const problem = toProblem(known, request_id);
+        if (problem.status >= 500)
+          log.error(
+            {
+              request_id,
+              err: { message: messageOf(error), stack: (error as Error).stack, cause: causes(error) },
+            },
+            "request failed",
+          );
+        set.status = problem.status;
+        const { retry_after_s, allow, content_range } = known instanceof LakeError ? known.details : {};
+        const headers: Record<string, string> = { "content-type": PROBLEM_JSON, "x-request-id": request_id };
+        if (retry_after_s !== undefined) headers["retry-after"] = String(retry_after_s);
+        if (allow !== undefined) headers.allow = allow.join(", ");
+        if (content_range !== undefined) headers["content-range"] = content_range;
+        if (problem.status === 401) headers["www-authenticate"] = "Bearer";
+        return new Response(JSON.stringify(problem), { status: problem.status, headers });
+      })
+      .onAfterResponse({ as: "global" }, (context) => {
+        const { request, route, set } = context;
+        const { started_ms, request_id } = context as unknown as Traced;
+        const elapsed_ms = performance.now() - started_ms;
+        const status = typeof set.status === "number" ? set.status : 200;
+        metrics.requests
+          .labels(serviceOf(route), route || "unknown", request.method, String(status))
+          .observe(elapsed_ms / 1000);
+        if (log.isLevelEnabled("debug"))
+          log.debug({ request_id, method: request.method, route, status, elapsed_ms }, "served");
+      })
+  );
 }
 
 /** Reads a JSON body, counted while it arrives. @throws LakeError `too_large` or `invalid` */
 export async function readJson(request: Request, max_bytes: number): Promise<unknown> {
-  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (declared > max_bytes) throw tooLarge(max_bytes);
-  const text = Number.isNaN(declared) ? await readCounted(request, max_bytes) : await request.text();
+  const text = await readText(request, max_bytes);
   try {
     return JSON.parse(text);
   } catch (error) {
     throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);
   }
+}
+
+/** Reads a text body, counted while it arrives. @throws LakeError `too_large` */
+export async function readText(request: Request, max_bytes: number): Promise<string> {
+  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
+  if (declared > max_bytes) throw tooLarge(max_bytes);
+  return Number.isNaN(declared) ? readCounted(request, max_bytes) : request.text();
 }
 
 async function readCounted(request: Request, max_bytes: number): Promise<string> {

@@ -72,8 +72,8 @@ export interface JournalOptions<R extends JournalRecord> {
   readonly metrics: Metrics;
   /** Takes a record that is durable; must not throw. Replayed records come first, in order. */
   apply(record: R, seq: number): void;
-  /** Whether a line an older system wrote, unframed, is a record. */
-  accepts(value: unknown): boolean;
+  /** The record that a line an older system wrote, unframed, stands for; undefined where it is none. */
+  adopt(value: object, seq: number): R | undefined;
 }
 
 const BATCH_BYTES = 64 * 1024;

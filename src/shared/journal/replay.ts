@@ -22,8 +22,8 @@ export interface ReplayOptions<R> {
   apply(record: R, seq: number): void;
   /** Only so many of the newest records are applied. */
   readonly apply_last: number;
-  /** Whether an unframed line's value is a record. */
-  accepts(value: unknown): boolean;
+  /** The record that an unframed line's object stands for; undefined where it is none. */
+  adopt(value: object, seq: number): R | undefined;
 }
 
 /** What stands between the journal and a clean bill of health. */
@@ -109,7 +109,7 @@ export class Replay<R> implements LineVisitor {
     }
     if (fd !== -1) closeSync(fd);
     this.#newest.length = 0;
-    return this.last_seq + this.#unaccounted;
+    return this.#next_seq - 1;
   }
 
   line(bytes: Buffer, start: number, end: number, offset: number, has_newline: boolean): void {
@@ -117,7 +117,7 @@ export class Replay<R> implements LineVisitor {
     const place = { offset, length: end - start };
     if (seq > 0) this.#framed(bytes, start, end, seq, place);
     else if (seq === UNFRAMED && this.#is_at_head && this.#isLegacy(bytes, start, end))
-      this.#good(bytes, start, end, this.last_seq + this.#unaccounted + 1, offset);
+      this.#good(bytes, start, end, this.#next_seq, offset);
     else if (has_newline || !this.#is_active)
       this.#corrupt(place, seq === MISMATCH ? "its checksum does not match" : "it is not a record");
     else {
@@ -173,6 +173,11 @@ export class Replay<R> implements LineVisitor {
     this.#good(bytes, start, end, seq, place.offset);
   }
 
+  /** The sequence number of a line that does not tell its own. */
+  get #next_seq(): number {
+    return this.last_seq + this.#unaccounted + 1;
+  }
+
   #isLegacy(bytes: Buffer, start: number, end: number): boolean {
     let value: unknown;
     try {
@@ -181,8 +186,8 @@ export class Replay<R> implements LineVisitor {
       return false; // Told by the caller as a corrupt line.
     }
     if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-    if (Object.hasOwn(value, "_seq") || Object.hasOwn(value, "_crc") || !this.#options.accepts(value))
-      return false;
+    if (Object.hasOwn(value, "_seq") || Object.hasOwn(value, "_crc")) return false;
+    if (this.#options.adopt(value, this.#next_seq) === undefined) return false;
     const { id } = value as { id?: unknown };
     if (typeof id === "string") this.#options.ids.add(id);
     return true;
@@ -203,6 +208,10 @@ export class Replay<R> implements LineVisitor {
 
   #apply(bytes: Buffer, start: number, end: number, seq: number): void {
     const record = JSON.parse(bytes.toString("utf8", start, end));
+    if (record._crc === undefined) {
+      this.#options.apply(this.#options.adopt(record, seq) as R, seq);
+      return;
+    }
     delete record._crc;
     delete record._seq;
     this.#options.apply(record as R, seq);
