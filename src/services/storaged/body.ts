@@ -1,4 +1,5 @@
 /** The bytes of an object, in and out: counted, hashed and cut to a range, never held whole. */
+import { existsSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { LakeError } from "../../shared/errors.ts";
 import type { ByteRange, ObjectBody, ObjectInfo, ObjectRead } from "./schema.ts";
@@ -7,6 +8,9 @@ import type { Chunks } from "./store.ts";
 /** Up to here an object is read at once; past it, it is read as the reader takes it. */
 const WHOLE_BYTES = 256 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
+
+const CAN_REOPEN = existsSync("/dev/fd");
+const open_files = new WeakMap<ReadableStream, { file: FileHandle; start: number; end: number }>();
 
 export interface MeterOptions {
   readonly max_bytes: number;
@@ -107,7 +111,7 @@ async function readWhole(file: FileHandle, start: number, end: number): Promise<
 
 function streamOf(file: FileHandle, start: number, end: number): ReadableStream<Uint8Array> {
   let at = start;
-  return new ReadableStream<Uint8Array>(
+  const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const bytes = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
@@ -126,6 +130,26 @@ function streamOf(file: FileHandle, start: number, end: number): ReadableStream<
     },
     { highWaterMark: 0 },
   );
+  if (CAN_REOPEN) open_files.set(stream, { file, start, end });
+  return stream;
+}
+
+/** An open file as the server can send it by itself: with its length, and never through our memory. */
+export interface SendableFile {
+  readonly blob: Blob;
+  /** To be called once the server has opened it, and not before: the number may then be another file's. */
+  close(): Promise<void>;
+}
+
+/**
+ * A body as a file, where it is one; the stream is then not to be read. The file is named by its number,
+ * so that what is sent is the version that was opened, whatever took its name since.
+ */
+export function asFile(body: ObjectRead["body"]): SendableFile | undefined {
+  const open = body instanceof ReadableStream ? open_files.get(body) : undefined;
+  if (open === undefined) return undefined;
+  const { file, start, end } = open;
+  return { blob: Bun.file(`/dev/fd/${file.fd}`).slice(start, end), close: () => file.close() };
 }
 
 /** Objects are replaced, never changed: only a hand on the disk does that. */

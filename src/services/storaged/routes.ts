@@ -2,6 +2,7 @@
 import { Elysia } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
 import type { Door } from "../../shared/http.ts";
+import { asFile, type SendableFile } from "./body.ts";
 import { type Conditions, httpDate, parseRange } from "./conditions.ts";
 import { documentation } from "./docs.ts";
 import type { ConditionalRead, StoragedDomain } from "./domain.ts";
@@ -9,44 +10,60 @@ import { decodeKey } from "./keys.ts";
 import { ListQuerySchema, type ObjectInfo } from "./schema.ts";
 
 export function storagedRoutes(domain: StoragedDomain, door: Door) {
+  const sending = new WeakMap<Request, SendableFile>();
   const by_service = (request: Request) => door.principal(request).is_service;
-  return new Elysia({ normalize: false })
-    .put(
-      "/storage/put/*",
-      async ({ request, route, set }) => {
-        const { created, ...stored } = await domain.put(
-          keyOf(request, route),
-          request.body ?? new Uint8Array(),
-          {
-            ...writeConditions(request.headers),
-            by_service: by_service(request),
-            size: sizeOf(request.headers),
-            signal: request.signal,
-          },
-        );
-        set.status = created ? 201 : 200;
-        set.headers.etag = stored.etag;
-        return stored;
-      },
-      { parse: "none", ...door.needs("storaged:write") },
-    )
-    .get("/storage/get/*", async ({ request, route }) => answer(domain, request, keyOf(request, route)), {
-      ...door.needs("storaged:read"),
-    })
-    .delete(
-      "/storage/delete/*",
-      async ({ request, route, set }) => {
-        const if_match = header(request.headers, "if-match");
-        await domain.delete(keyOf(request, route), { if_match, by_service: by_service(request) });
-        set.status = 204;
-      },
-      { parse: "none", ...door.needs("storaged:write") },
-    )
-    .get("/storage/list", ({ query }) => domain.list(query), {
-      query: ListQuerySchema,
-      ...door.needs("storaged:read"),
-      detail: documentation.list,
-    });
+  return (
+    new Elysia({ normalize: false })
+      .put(
+        "/storage/put/*",
+        async ({ request, route, set }) => {
+          const { created, ...stored } = await domain.put(
+            keyOf(request, route),
+            request.body ?? new Uint8Array(),
+            {
+              ...writeConditions(request.headers),
+              by_service: by_service(request),
+              size: sizeOf(request.headers),
+              signal: request.signal,
+            },
+          );
+          set.status = created ? 201 : 200;
+          set.headers.etag = stored.etag;
+          return stored;
+        },
+        { parse: "none", ...door.needs("storaged:write") },
+      )
+      // Not .get: for that Elysia answers HEAD itself, by reading the whole object to count its bytes.
+      .all(
+        "/storage/get/*",
+        async ({ request, route }) => {
+          if (request.method !== "GET" && request.method !== "HEAD") throw notAllowed(request);
+          const { response, file } = await answer(domain, request, keyOf(request, route));
+          if (file) sending.set(request, file);
+          return response;
+        },
+        {
+          parse: "none",
+          ...door.needs("storaged:read"),
+          // By now the server has the response, and has opened the file on its own.
+          afterResponse: ({ request }) => sending.get(request)?.close(),
+        },
+      )
+      .delete(
+        "/storage/delete/*",
+        async ({ request, route, set }) => {
+          const if_match = header(request.headers, "if-match");
+          await domain.delete(keyOf(request, route), { if_match, by_service: by_service(request) });
+          set.status = 204;
+        },
+        { parse: "none", ...door.needs("storaged:write") },
+      )
+      .get("/storage/list", ({ query }) => domain.list(query), {
+        query: ListQuerySchema,
+        ...door.needs("storaged:read"),
+        detail: documentation.list,
+      })
+  );
 }
 
 /** The key as it stands in the URL, past the route's own path. */
@@ -55,7 +72,11 @@ function keyOf(request: Request, route: string): string {
   return decodeKey(pathname.slice(route.length - 1));
 }
 
-async function answer(domain: StoragedDomain, request: Request, key: string): Promise<Response> {
+async function answer(
+  domain: StoragedDomain,
+  request: Request,
+  key: string,
+): Promise<{ response: Response; file?: SendableFile }> {
   const conditions = readConditions(request.headers);
   const read: ConditionalRead =
     request.method === "HEAD"
@@ -63,11 +84,17 @@ async function answer(domain: StoragedDomain, request: Request, key: string): Pr
       : await domain.getIf(key, conditions, parseRange(header(request.headers, "range")));
   const { info, unchanged, range, body } = read;
   const headers = headersOf(info);
-  if (unchanged) return new Response(null, { status: 304, headers });
-  const size = range ? range.end - range.start + 1 : info.size;
-  headers["content-length"] = String(size);
+  if (unchanged) return { response: new Response(null, { status: 304, headers }) };
+  headers["content-length"] = String(range ? range.end - range.start + 1 : info.size);
   if (range) headers["content-range"] = `bytes ${range.start}-${range.end}/${info.size}`;
-  return new Response(body, { status: range ? 206 : 200, headers });
+  const file = body && asFile(body);
+  return { response: new Response(file?.blob ?? body, { status: range ? 206 : 200, headers }), file };
+}
+
+function notAllowed(request: Request): LakeError {
+  return new LakeError("method_not_allowed", `An object is read by GET or HEAD, not ${request.method}.`, {
+    allow: ["GET", "HEAD"],
+  });
 }
 
 /** Never a type that a browser would run: an object is what anyone has put. */
@@ -78,6 +105,7 @@ function headersOf(info: ObjectInfo): Record<string, string> {
     "x-object-modified": info.modified,
     "accept-ranges": "bytes",
     "content-type": "application/octet-stream",
+    "content-disposition": "attachment",
     "x-content-type-options": "nosniff",
   };
 }
