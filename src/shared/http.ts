@@ -142,8 +142,11 @@ function translate(error: unknown, code: string | number, request: Request): unk
       "not_found",
       `There is no route ${request.method} ${new URL(request.url).pathname}.`,
     );
-  if (code === "PARSE")
+  if (code === "PARSE") {
+    const { cause } = error as Error;
+    if (cause instanceof LakeError) return cause;
     return new LakeError("invalid", "The body could not be read as its Content-Type says.");
+  }
   if (code === "VALIDATION") {
     const faults = validationFaults(error);
     const first = faults[0];

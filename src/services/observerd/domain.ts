@@ -1,7 +1,7 @@
 /** The witness: takes operations, keeps them in order, and tells what was seen. */
 import { LakeError } from "../../shared/errors.ts";
 import type { JournalReport } from "../../shared/journal.ts";
-import { complete, judge, refuseImpossibleTime, sourceOf } from "./judge.ts";
+import { complete, judge, refuseImpossibleTime } from "./judge.ts";
 import { listOps } from "./list.ts";
 import {
   DEFAULT_SOURCE,
@@ -64,7 +64,7 @@ export class Observer implements Observerd {
     for (const [index, value] of values.entries())
       try {
         const op = judge(value, by_service);
-        const source = (sourceOf(op) as string | undefined) ?? DEFAULT_SOURCE;
+        const source = op.source ?? DEFAULT_SOURCE;
         const store = source === GATEWAY_SOURCE ? gateway : ops;
         appends.push(store.append(this.#complete(op, source)));
       } catch (error) {

@@ -8,7 +8,6 @@ import {
   GatewayOpSchema,
   type ObservedOp,
   ObservedOpSchema,
-  SOURCES,
   type StoredOp,
 } from "./schema.ts";
 
@@ -34,6 +33,7 @@ export function refuseImpossibleTime(timestamp: string): void {
 
 /** An operation of a batch. @throws LakeError `invalid` with what is wrong and where */
 export function judge(value: unknown, by_service: boolean): ObservedOp {
+  if (value instanceof LakeError) throw value;
   if (by_service && sourceOf(value) === GATEWAY_SOURCE) {
     if (!reported.Check(value)) throw fault(reported.Errors(value).First());
     return value as unknown as ObservedOp;
@@ -42,7 +42,7 @@ export function judge(value: unknown, by_service: boolean): ObservedOp {
   return value as ObservedOp;
 }
 
-export function sourceOf(value: unknown): unknown {
+function sourceOf(value: unknown): unknown {
   return typeof value === "object" && value !== null ? (value as { source?: unknown }).source : undefined;
 }
 
@@ -55,10 +55,5 @@ export function adopt(value: object, seq: number): StoredOp | undefined {
 
 function fault(error: { path: string; message: string; value: unknown } | undefined): LakeError {
   const path = error?.path ?? "";
-  if (path === "/source")
-    return new LakeError(
-      "invalid",
-      `source must be one of ${SOURCES.join(", ")} (got ${JSON.stringify(error?.value)})`,
-    );
   return new LakeError("invalid", `${path || "the operation"}: ${error?.message ?? "is not valid"}`);
 }

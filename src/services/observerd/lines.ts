@@ -1,21 +1,18 @@
 /** NDJSON, line by line: a bad line is a bad operation, not a bad batch. */
+import { LakeError, messageOf } from "../../shared/errors.ts";
 
-/** What a line that is not JSON becomes: no operation, so it is refused at its own index. */
-const UNREADABLE = "a line that is not JSON";
-
+/** The values of a text's lines, empty ones left out; a line that is not JSON is the error that says so. */
 export function parseLines(text: string): unknown[] {
   const values: unknown[] = [];
-  for (const line of text.split("\n")) {
-    if (line.trim() === "") continue;
-    values.push(parseLine(line));
-  }
+  for (const [index, line] of text.split("\n").entries())
+    if (line.trim() !== "") values.push(parseLine(line, index + 1));
   return values;
 }
 
-function parseLine(line: string): unknown {
+function parseLine(line: string, number: number): unknown {
   try {
     return JSON.parse(line);
-  } catch {
-    return UNREADABLE;
+  } catch (error) {
+    return new LakeError("invalid", `line ${number} is not valid JSON: ${messageOf(error)}`);
   }
 }

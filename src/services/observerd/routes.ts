@@ -1,5 +1,6 @@
 /** Paths of observerd. */
 import { Elysia, t } from "elysia";
+import { LakeError } from "../../shared/errors.ts";
 import { type Door, describe, readText } from "../../shared/http.ts";
 import { parseLines } from "./lines.ts";
 import {
@@ -43,6 +44,10 @@ export function observerdRoutes(domain: Observerd, door: Door, max_json_bytes: n
       {
         parse: async ({ request, contentType }) => {
           if (NDJSON.includes(contentType)) return parseLines(await readText(request, max_json_bytes));
+          throw new LakeError(
+            "invalid",
+            `Send a JSON array as application/json, or a line for each operation as application/x-ndjson (got "${contentType}").`,
+          );
         },
         body: t.Array(t.Unknown(), {
           description: "operations, each judged on its own; or the same as NDJSON",

@@ -22,10 +22,10 @@ const text = (description: string) => t.Optional(t.Nullable(t.String({ descripti
 const flag = (description: string) => t.Optional(t.Nullable(t.Boolean({ description })));
 const whole = (description: string) => t.Optional(t.Nullable(t.Integer({ minimum: 0, description })));
 
-const Source = t.Union(
-  SOURCES.map((source) => t.Literal(source)),
-  { description: `who reports; ${DEFAULT_SOURCE} by default` },
-);
+/** A string and a pattern, not a union: what is refused is then told with what is wanted. */
+const oneOf = (values: readonly string[], description: string) =>
+  t.String({ pattern: `^(${values.join("|")})$`, enum: values, description });
+const Source = oneOf(SOURCES, `who reports; ${DEFAULT_SOURCE} by default`);
 
 const members = {
   endpoint: t.String({
@@ -79,11 +79,18 @@ const EXAMPLE = {
 /** One operation as it is reported; members beyond these are kept as they came. */
 export const ObservedOpSchema = t.Object(
   { ...members, source: t.Optional(Source) },
-  { description: "One operation; members beyond these are kept as they came.", examples: [EXAMPLE] },
+  {
+    additionalProperties: true,
+    description: "One operation; members beyond these are kept as they came.",
+    examples: [EXAMPLE],
+  },
 );
 
 /** The same, as the gateway reports it. */
-export const GatewayOpSchema = t.Object({ ...members, source: t.Literal(GATEWAY_SOURCE) });
+export const GatewayOpSchema = t.Object(
+  { ...members, source: t.Literal(GATEWAY_SOURCE) },
+  { additionalProperties: true },
+);
 
 type Known = Static<typeof ObservedOpSchema>;
 type Members = Omit<Known, "source">;
@@ -125,11 +132,9 @@ export const OpsQuerySchema = t.Object({
     t.String({ pattern: "^[1-9]\\d{0,15}$", description: "next_cursor of the page before" }),
   ),
   source: t.Optional(
-    t.Union(
-      [...SOURCES, GATEWAY_SOURCE].map((source) => t.Literal(source)),
-      {
-        description: "only this source; the gateway's own reports are told only when asked for",
-      },
+    oneOf(
+      [...SOURCES, GATEWAY_SOURCE],
+      "only this source; the gateway's own reports are told only when asked for",
     ),
   ),
   success: t.Optional(t.Boolean({ description: "only those that did, or did not, succeed" })),
@@ -139,7 +144,7 @@ export const OpsQuerySchema = t.Object({
 });
 export type OpsQuery = Static<typeof OpsQuerySchema>;
 
-const StoredOpSchema = t.Object({ ...members, source: t.String() });
+const StoredOpSchema = t.Object({ ...members, source: t.String() }, { additionalProperties: true });
 export const OpsPageSchema = t.Object({
   ops: t.Array(StoredOpSchema, { description: "newest first" }),
   next_cursor: t.Nullable(t.String()),
