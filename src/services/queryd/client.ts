@@ -1,6 +1,22 @@
+/** queryd in another process: the same interface over HTTP. */
 import type { HttpClient } from "../../shared/client.ts";
-import type { Queryd } from "./schema.ts";
+import { FORMATS, type Queryd, type QueryResult } from "./schema.ts";
 
-export function createQuerydClient(_http: HttpClient): Queryd {
-  return {} as Queryd;
+/** Beyond the query's own deadline, for the way there and back. */
+const SLACK_MS = 5000;
+
+export function createQuerydClient(http: HttpClient): Queryd {
+  return {
+    async query({ format = "json", signal, ...body }): Promise<QueryResult> {
+      const response = await http.call("/sql", {
+        method: "POST",
+        json: body,
+        headers: { accept: FORMATS[format] },
+        signal,
+        ...(body.timeout_ms === undefined ? {} : { timeout_ms: body.timeout_ms + SLACK_MS }),
+      });
+      if (format === "json") return { kind: "text", format, json: await response.text() };
+      return { kind: "stream", format, body: response.body ?? new ReadableStream() };
+    },
+  };
 }

@@ -115,8 +115,7 @@ const WHOLE = new Set([
 /** SQL that makes, of a value of this type, something whose to_json() is what this value is answered as. */
 export function jsonExpression(value: string, type: DuckDBType, depth = 0): string {
   const item = `x${depth}`;
-  if (type.alias === "JSON")
-    return `CASE WHEN regexp_matches(${value}::VARCHAR, '[Nn][Aa][Nn]|[Ii][Nn][Ff]') AND NOT ${strictJson(value)} THEN to_json(${value}::VARCHAR) ELSE ${value} END`;
+  if (type.alias === "JSON") return `CASE WHEN ${looseJson(value)} THEN to_json(${value}::VARCHAR) ELSE ${value} END`;
   if (AS_IT_IS.has(type.typeId) && type.alias === undefined) return value;
   if (WHOLE.has(type.typeId))
     return `CASE WHEN ${value} BETWEEN ${type.typeId === DuckDBTypeId.UBIGINT || type.typeId === DuckDBTypeId.UHUGEINT ? 0 : -MAX_SAFE} AND ${MAX_SAFE} THEN to_json(${value}) ELSE to_json(${value}::VARCHAR) END`;
@@ -152,9 +151,11 @@ export function jsonExpression(value: string, type: DuckDBType, depth = 0): stri
   }
 }
 
-/** DuckDB's JSON admits NaN and Infinity, which are no JSON; none may stand outside of a string. */
-function strictJson(value: string): string {
-  return `NOT regexp_matches(regexp_replace(${value}::VARCHAR, '"(\\\\.|[^"\\\\])*"', '', 'g'), '[NnIi][AaNn][NnFf]')`;
+/** DuckDB's JSON admits NaN and Infinity outside of strings, which are no JSON: such a value goes as text. */
+function looseJson(value: string): string {
+  const word = quoteText("[Nn][Aa][Nn]|[Ii][Nn][Ff]");
+  const strings = quoteText('"(\\\\.|[^"\\\\])*"');
+  return `regexp_matches(${value}::VARCHAR, ${word}) AND regexp_matches(regexp_replace(${value}::VARCHAR, ${strings}, '', 'g'), ${word})`;
 }
 
 function listExpression(value: string, inner: DuckDBType, depth: number): string {

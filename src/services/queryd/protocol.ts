@@ -13,7 +13,6 @@ export interface WorkerSettings {
   readonly scratch_mib: number;
   readonly threads: number;
   readonly max_answer_bytes: number;
-  readonly max_views: number;
 }
 
 /** A table as the statement names it. */

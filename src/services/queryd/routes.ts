@@ -1,0 +1,75 @@
+import { Elysia } from "elysia";
+import { LakeError } from "../../shared/errors.ts";
+import { type Door, describe } from "../../shared/http.ts";
+import { FORMATS, type Queryd, type QueryFormat, SqlAnswer, SqlBody } from "./schema.ts";
+
+export function createRoutes(queryd: Queryd, door: Door) {
+  return new Elysia({ normalize: false }).post(
+    "/sql",
+    async ({ body, request }) => {
+      const format = formatOf(request.headers.get("accept"));
+      const result = await queryd.query({ ...body, format, signal: request.signal });
+      return new Response(result.kind === "text" ? result.json : result.body, {
+        headers: { "content-type": FORMATS[result.format] },
+      });
+    },
+    {
+      ...door.needs("queryd:read"),
+      body: SqlBody,
+      detail: describe({
+        summary: "Run one SELECT",
+        description:
+          "Runs one SELECT of DuckDB's dialect over the catalog's tables, by name or namespace.table. The Accept header chooses " +
+          "application/json (max_rows at most), application/x-ndjson, text/csv or application/vnd.apache.parquet (these unlimited and " +
+          "streamed; a failure midway resets the connection). A statement that is not one SELECT, or that reaches for files, settings or " +
+          "the network, is refused with its position.",
+        service: "queryd",
+        answers: {
+          200: {
+            description: "The rows, in the format asked for",
+            schema: SqlAnswer,
+            example: {
+              columns: [
+                { name: "city", type: "VARCHAR" },
+                { name: "trips", type: "BIGINT" },
+              ],
+              rows: [["Oslo", 42]],
+              row_count: 1,
+              truncated: false,
+              elapsed_ms: 3.2,
+              snapshot_ids: { "default.trips": "3776207205136740581" },
+            },
+          },
+        },
+        problems: [400, 401, 403, 404, 413, 429, 500, 503, 504],
+      }),
+    },
+  );
+}
+
+const BY_MEDIA_TYPE = new Map<string, QueryFormat>([
+  ["application/json", "json"],
+  ["application/x-ndjson", "ndjson"],
+  ["application/ndjson", "ndjson"],
+  ["text/csv", "csv"],
+  ["application/vnd.apache.parquet", "parquet"],
+  ["application/*", "json"],
+  ["*/*", "json"],
+]);
+
+/** The format an Accept header asks for: the first of the highest weight that is known (RFC 9110, 12.5.1). */
+function formatOf(accept: string | null): QueryFormat {
+  if (accept === null || accept.trim() === "") return "json";
+  let best: { format: QueryFormat; weight: number } | undefined;
+  for (const part of accept.split(",")) {
+    const [type = "", ...parameters] = part.split(";").map((it) => it.trim().toLowerCase());
+    const format = BY_MEDIA_TYPE.get(type);
+    const weight = Number(parameters.find((it) => it.startsWith("q="))?.slice(2) ?? 1);
+    if (format && weight > (best?.weight ?? 0)) best = { format, weight };
+  }
+  if (best) return best.format;
+  throw new LakeError(
+    "invalid",
+    `Accept asks for no format that is served: ${Object.values(FORMATS).join(", ")} are (got ${JSON.stringify(accept.slice(0, 200))}).`,
+  );
+}

@@ -1,0 +1,85 @@
+/** A worker's output as a stream of bytes that ends cleanly only when the query did. */
+import { closeSync } from "node:fs";
+import { openFifo } from "./process.ts";
+
+/** Where a stream tells how it ended; called once. */
+export type OnEnd = (ended: "whole" | "failed" | "cancelled") => void;
+
+/**
+ * Starts a query that writes to the FIFO and waits for its first bytes, so that a failure before them is
+ * thrown instead of streamed.
+ * @param start asks the worker; settles when everything has been written, rejects when it failed
+ */
+export async function streamFifo(path: string, start: () => Promise<unknown>, onEnd: OnEnd): Promise<ReadableStream<Uint8Array>> {
+  const { reader: fd, keeper } = openFifo(path);
+  const reader = Bun.file(fd).stream().getReader();
+  // Without the keeper the reader would see an end before the worker has opened its side; once the
+  // worker has told its outcome, or is dead, closing it lets the end through.
+  let failure: { error: unknown } | undefined;
+  const outcome = start()
+    .catch((error: unknown) => {
+      failure = { error };
+    })
+    .finally(() => closeSync(keeper));
+  const end: OnEnd = (how) => {
+    closeSync(fd);
+    onEnd(how);
+  };
+  const first = await reader.read();
+  if (first.done) {
+    await outcome;
+    end(failure ? "failed" : "whole");
+    if (failure) throw failure.error;
+    return new Response(new Uint8Array()).body as ReadableStream<Uint8Array>;
+  }
+  let next: Uint8Array | undefined = first.value;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (next) {
+          controller.enqueue(next);
+          next = undefined;
+          return;
+        }
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        await outcome;
+        end(failure ? "failed" : "whole");
+        if (failure) controller.error(failure.error);
+        else controller.close();
+      },
+      async cancel() {
+        onEnd("cancelled");
+        await outcome;
+        await reader.cancel();
+        closeSync(fd);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** A file's bytes from a descriptor, which is closed at the end. */
+export function streamFile(fd: number): ReadableStream<Uint8Array> {
+  const reader = Bun.file(fd).stream().getReader();
+  let open = true;
+  const close = () => {
+    if (open) closeSync(fd);
+    open = false;
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        close();
+        controller.close();
+      },
+      async cancel() {
+        await reader.cancel();
+        close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -1,0 +1,110 @@
+/**
+ * A query worker: a process of its own with a locked DuckDB, which its parent may kill at any moment.
+ * It is asked over IPC and answers over IPC; results too long for a message go to its scratch directory.
+ */
+import { writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import type { DuckDBInstance } from "@duckdb/node-api";
+import { bindTable } from "./bind.ts";
+import { checkStatement } from "./check.ts";
+import { fromDuckdb, QueryFailure, toReply } from "./failure.ts";
+import { Footers } from "./footers.ts";
+import type { Question, Ready, Reply, TableReference, WorkerSettings } from "./protocol.ts";
+import { runStatement } from "./run.ts";
+import { openSandbox } from "./sandbox.ts";
+
+interface Checked {
+  tables: TableReference[];
+  /** The statement without trailing semicolons. */
+  body: string;
+}
+
+/** Statements remembered as checked: the check hangs on nothing but the text. */
+const CHECKED_KEPT = 500;
+const CHECKED_MAX_CHARS = 20_000;
+
+class Worker {
+  readonly #checked = new Map<string, Checked>();
+  readonly #footers = new Footers();
+
+  constructor(
+    readonly engine: DuckDBInstance,
+    readonly settings: WorkerSettings,
+  ) {}
+
+  async answer(question: Question): Promise<Reply> {
+    const started_ms = performance.now();
+    // A connection for each query: seeds, variables and prepared statements end with it.
+    const connection = await this.engine.connect();
+    try {
+      const checked = await this.#check(question.sql);
+      if (question.ask === "check") return { reply: "checked", tables: checked.tables };
+      for (const binding of question.bindings) if (binding.content) await bindTable(connection, this.#footers, binding);
+      return await runStatement(connection, this.settings, question, checked.body, started_ms);
+    } catch (error) {
+      const failure = fromDuckdb(error, question.sql);
+      return toReply(failure, [this.settings.scratch, this.settings.warehouse]);
+    } finally {
+      connection.closeSync();
+    }
+  }
+
+  async #check(sql: string): Promise<Checked> {
+    const known = this.#checked.get(sql);
+    if (known) return known;
+    const connection = await this.engine.connect();
+    try {
+      const tables = await checkStatement(connection, sql);
+      const checked = { tables, body: await withoutEnd(sql, tables, (text) => checkStatement(connection, text)) };
+      if (this.#checked.size >= CHECKED_KEPT) this.#checked.clear();
+      if (sql.length <= CHECKED_MAX_CHARS) this.#checked.set(sql, checked);
+      return checked;
+    } finally {
+      connection.closeSync();
+    }
+  }
+}
+
+/**
+ * The statement without the semicolon that ends it, so that it can stand in parentheses. A semicolon may
+ * also stand in a string or comment: only one without which the rest still parses as the same is the end.
+ */
+async function withoutEnd(
+  sql: string,
+  tables: readonly TableReference[],
+  check: (sql: string) => Promise<TableReference[]>,
+): Promise<string> {
+  const shape = JSON.stringify(tables);
+  let tries = 0;
+  for (let end = sql.indexOf(";"); end !== -1 && tries < 100; end = sql.indexOf(";", end + 1)) {
+    if (!/^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*$/.test(sql.slice(end))) continue;
+    tries++;
+    const body = sql.slice(0, end);
+    try {
+      if (JSON.stringify(await check(body)) === shape) return body;
+    } catch (error) {
+      if (!(error instanceof QueryFailure)) throw error;
+    }
+  }
+  return sql;
+}
+
+/** Nobody but this process is to suffer from a query: the kernel takes it first, and schedules it last. */
+function standBack(): void {
+  setPriority(5);
+  if (process.platform === "linux") writeFileSync("/proc/self/oom_score_adj", "1000");
+}
+
+async function main(): Promise<void> {
+  // A parent that is gone must not leave a query running; nothing here is worth an orderly end.
+  process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
+  standBack();
+  const settings = JSON.parse(process.argv[2] ?? "{}") as WorkerSettings;
+  const worker = new Worker(await openSandbox(settings), settings);
+  process.on("message", async (question: Question) => {
+    process.send?.(await worker.answer(question));
+  });
+  process.send?.({ ready: true } satisfies Ready);
+}
+
+await main();
