@@ -155,6 +155,132 @@ export interface ScanRequest {
   filters?: ScanFilter[];
 }
 
+/** An object to be registered: any Parquet object of storaged; it is copied into the table's folder. */
+export interface RegisterObject {
+  key: string;
+  /** Checked against the object's footer. */
+  rows?: number;
+}
+
+export interface Registration {
+  name: string;
+  schema: Column[];
+  objects: RegisterObject[];
+  /** SHA-256, in hex, of the schema: see `schemaFingerprint`. */
+  schema_fingerprint?: string;
+}
+
+/** Which snapshot of a table is meant: by id, or the one that was current at a time (RFC 3339). */
+export interface SnapshotChoice {
+  snapshot_id?: string;
+  as_of?: string;
+}
+
+export interface Page {
+  limit?: number;
+  cursor?: string;
+}
+
+/** A table in a list. */
+export interface Dataset {
+  name: string;
+  uuid: string;
+  snapshot_id: string | null;
+  schema_fingerprint: string;
+  columns: number;
+  rows: number;
+  files: number;
+  bytes: number;
+  updated_at: string;
+}
+
+export interface DatasetList {
+  datasets: Dataset[];
+  next_cursor: string | null;
+}
+
+/** A table at one snapshot, with the objects that hold its rows. */
+export interface Manifest extends Dataset {
+  location: string;
+  metadata_location: string;
+  format_version: 2;
+  schema_id: number;
+  schema: Column[];
+  properties: Record<string, string>;
+  summary: Record<string, string>;
+  objects: { key: string; size: number; rows: number }[];
+  next_cursor: string | null;
+}
+
+export interface Registered extends Manifest {
+  /** True where the same had been registered before. */
+  existing: boolean;
+}
+
+export interface HistoryEntry {
+  snapshot_id: string;
+  parent_snapshot_id: string | null;
+  sequence_number: number;
+  committed_at: string;
+  operation: string;
+  schema_id: number | null;
+  /** Whether the table is at this snapshot now. */
+  current: boolean;
+  /** Whether the present snapshot came from this one; false for what a rollback left behind. */
+  ancestor: boolean;
+  summary: Record<string, string>;
+}
+
+export interface History {
+  name: string;
+  /** Newest first. */
+  snapshots: HistoryEntry[];
+  next_cursor: string | null;
+}
+
+export interface Evolution {
+  changes: SchemaChange[];
+  /** The changes fail with `conflict` once the schema is another. */
+  base_schema_id?: number;
+}
+
+export interface Rollback extends SnapshotChoice {
+  /** The rollback fails with `conflict` once the table is at another snapshot. */
+  base_snapshot_id?: string;
+}
+
+export interface MaintainRequest {
+  /** One table; all of them where left out, and the folders that no table has. */
+  table?: string;
+  /** Tell what would go, and remove nothing. */
+  dry_run?: boolean;
+  /** Instead of the configured ages and number. */
+  snapshot_max_age_ms?: number;
+  snapshots_kept?: number;
+  orphan_min_age_ms?: number;
+}
+
+export interface MaintainReport {
+  dry_run: boolean;
+  tables: {
+    name: string;
+    expired_snapshots: string[];
+    removed: RemovedFiles;
+  }[];
+  /** Folders that belong to no table: dropped ones, and ones never committed. */
+  folders: { folder: string; removed: RemovedFiles }[];
+  /** Tables and folders that could not be maintained, and why. */
+  failures: { name: string; reason: string }[];
+  elapsed_ms: number;
+}
+
+export interface RemovedFiles {
+  files: number;
+  bytes: number;
+  /** Some of their keys. */
+  samples: string[];
+}
+
 export interface Catalogd {
   /** The table's present state. @throws LakeError not_found (naming the nearest names) */
   describe(name: string): Promise<TableState>;
@@ -171,4 +297,23 @@ export interface Catalogd {
   plan(request: ScanRequest): Promise<ScanPlan>;
   /** The names of all tables, `namespace.table`, sorted. */
   names(): Promise<string[]>;
+  /**
+   * A table from Parquet objects, or the one there is where it is the same.
+   * @throws LakeError conflict for another schema (with its `difference`) or other objects; not_found, invalid
+   */
+  register(registration: Registration): Promise<Registered>;
+  /** Tables by name. @throws LakeError invalid for a cursor that isn't one */
+  list(page: Page): Promise<DatasetList>;
+  /** @throws LakeError not_found */
+  manifest(name: string, choice: SnapshotChoice & Page): Promise<Manifest>;
+  /** @throws LakeError not_found */
+  history(name: string, page: Page): Promise<History>;
+  /** Makes an older snapshot the present one. @throws LakeError not_found, conflict, invalid */
+  rollback(name: string, rollback: Rollback): Promise<TableState>;
+  /** Changes the schema alone. @throws LakeError conflict, invalid, not_found */
+  evolve(name: string, evolution: Evolution): Promise<TableState>;
+  /** Takes a table out of the catalog, with `purge` its files too. @throws LakeError not_found */
+  drop(name: string, options: { purge?: boolean }): Promise<void>;
+  /** Expires snapshots and removes files that nothing refers to. */
+  maintain(request: MaintainRequest): Promise<MaintainReport>;
 }
