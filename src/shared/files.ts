@@ -57,7 +57,7 @@ export class DurableTree {
     }
   }
 
-  /** Waits until every entry on the way from the root to a file of this directory is on disk. */
+  /** Waits until every entry made or removed on the way from the root to this directory's files is on disk. */
   async sync(directory: string): Promise<void> {
     const waits = [this.#syncEntries(directory)];
     for (const it of this.#chain(directory)) {
@@ -73,19 +73,19 @@ export class DurableTree {
     await Promise.all(waits);
   }
 
-  /** Removes the directory and those above it as far as they are empty; answers the lowest that stays. */
-  prune(directory: string): string {
+  /** Removes the directory and those above it, as far as they are empty. */
+  prune(directory: string): void {
     for (const it of this.#chain(directory)) {
       try {
         rmdirSync(it);
       } catch (error) {
         const errno = errnoOf(error) ?? "";
-        if (["ENOTEMPTY", "EEXIST", "EBUSY"].includes(errno)) return it;
-        if (errno !== "ENOENT") throw error;
+        if (["ENOTEMPTY", "EEXIST", "EBUSY"].includes(errno)) return;
+        // ENOTDIR: a file stands where a directory was wanted.
+        if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
       }
       this.#known.delete(it);
     }
-    return this.#root;
   }
 
   /** The directory and those above it, below the root, deepest first. */
@@ -118,8 +118,19 @@ export class DurableTree {
     return current.next;
   }
 
+  /** A directory that was pruned meanwhile is gone for good once the one above it is on disk. */
+  async #syncNearest(directory: string): Promise<void> {
+    try {
+      await syncDirectory(directory);
+    } catch (error) {
+      const gone = errnoOf(error) === "ENOENT" || errnoOf(error) === "ENOTDIR";
+      if (!gone || directory === this.#root) throw error;
+      await this.#syncNearest(dirname(directory));
+    }
+  }
+
   #start(directory: string): Promise<void> {
-    const running = syncDirectory(directory);
+    const running = this.#syncNearest(directory);
     const entry: { running: Promise<void>; next?: Promise<void> } = { running };
     this.#syncs.set(directory, entry);
     const forget = () => {

@@ -3,7 +3,7 @@
  * name in one step: by link where the key must be free, else by rename. One process owns the tree.
  */
 import { type BigIntStats, constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
 import { DurableTree, errnoOf, syncDirectory, writeAll } from "../../shared/files.ts";
@@ -95,9 +95,10 @@ export class LocalStore implements ObjectStore {
       const found = await this.#find(key, path);
       if (if_match !== undefined) refuseOther(key, found, if_match);
       if (found === undefined) return;
-      await rm(path, { force: true });
+      await unlink(path).catch(refuseUnlessGone);
       const tree = this.#treeOf(key);
-      await tree.sync(tree.prune(dirname(path)));
+      await tree.sync(dirname(path));
+      tree.prune(dirname(path));
     });
   }
 
@@ -121,7 +122,7 @@ export class LocalStore implements ObjectStore {
       await tree.sync(dirname(path));
       return { info: infoOf(key, stats), created };
     } catch (error) {
-      await rm(temporary, { force: true }).catch(refuseUnlessGone);
+      await unlink(temporary).catch(refuseUnlessGone);
       tree.prune(dirname(path));
       throw writeFailure(key, error);
     }
@@ -154,7 +155,7 @@ export class LocalStore implements ObjectStore {
     judge(key, condition, found);
     if (condition.only === "free") {
       await link(temporary, path);
-      await rm(temporary);
+      await unlink(temporary);
     } else await rename(temporary, path);
     return found === undefined;
   }
