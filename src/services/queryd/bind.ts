@@ -19,25 +19,65 @@ export async function bindTable(connection: DuckDBConnection, footers: Footers, 
 
 async function selectOf(connection: DuckDBConnection, footers: Footers, content: TableContent): Promise<string> {
   if (content.files.length === 0) return emptySelect(content.fields);
-  const groups: { files: BoundFile[]; footer?: Footer }[] = [];
-  if (needsFooters(content)) {
-    const known = await footers.read(connection, content.files.map((file) => file.path));
-    const by_signature = new Map<string, { files: BoundFile[]; footer: Footer }>();
-    for (const file of content.files) {
-      const footer = known.get(file.path);
-      if (!footer) throw new QueryFailure("unavailable", "A data file of the table could not be read.");
-      const group = by_signature.get(footer.signature);
-      if (group) group.files.push(file);
-      else by_signature.set(footer.signature, { files: [file], footer });
-    }
-    groups.push(...by_signature.values());
-  } else groups.push({ files: content.files });
-  return groups.flatMap((group) => groupSelects(content, group.files, group.footer)).join(" UNION ALL ");
+  if (!wantsFooters(content)) return groupSelects(content, { files: content.files, reading: "by_id" }).join(" UNION ALL ");
+  const groups = new Map<string, Group & { footer: Footer }>();
+  const known = await footers.read(
+    connection,
+    content.files.map((file) => file.path),
+  );
+  for (const file of content.files) {
+    const footer = known.get(file.path);
+    if (!footer) throw new QueryFailure("unavailable", "A data file of the table could not be read.");
+    const group = groups.get(footer.signature);
+    if (group) group.files.push(file);
+    else groups.set(footer.signature, { files: [file], footer, reading: "projected" });
+  }
+  const selects: string[] = [];
+  for (const group of groups.values()) {
+    if (content.fields.every((field) => isDirect(field, group.footer.columns)))
+      group.reading = (await readsAlike(connection, content.fields, group)) ? "as_it_is" : "by_id";
+    selects.push(...groupSelects(content, group));
+  }
+  return selects.join(" UNION ALL ");
 }
 
-/** Nested fields are matched by name inside DuckDB, and files without ids by a mapping: both need a look first. */
-function needsFooters(content: TableContent): boolean {
-  return content.name_mapping !== null || content.fields.some((field) => hasStruct(field.type));
+/** Files with the same columns. */
+interface Group {
+  files: BoundFile[];
+  footer?: Footer;
+  /** As the files are (quickest to plan), by field ids, or column by column out of what lies there. */
+  reading: "as_it_is" | "by_id" | "projected";
+}
+
+/**
+ * Nested fields are matched by name inside DuckDB, and files without ids by a mapping: both need a look at
+ * the footers first. Few files are looked at in any case, since those that lie as the table is are read quicker.
+ */
+function wantsFooters(content: TableContent): boolean {
+  return (
+    content.files.length <= LOOKED_AT ||
+    content.name_mapping !== null ||
+    content.fields.some((field) => hasStruct(field.type))
+  );
+}
+
+const LOOKED_AT = 64;
+
+/** Whether the files' own columns have the table's names and types, so that no mapping is needed. */
+async function readsAlike(
+  connection: DuckDBConnection,
+  fields: readonly IcebergField[],
+  { files, footer }: Group,
+): Promise<boolean> {
+  const same_names = fields.every((field) =>
+    footer?.columns.some((column) => column.field_id === field.id && column.name === field.name),
+  );
+  const [first] = files;
+  if (!same_names || !first) return false;
+  const columns = fields.map((field) => quoteName(field.name)).join(", ");
+  const there = await connection.prepare(`SELECT ${columns} FROM read_parquet([${quotePath(first.path)}], hive_partitioning = false)`);
+  const wanted = await connection.prepare(emptySelect(fields));
+  return fields.every((_, i) => String(there.columnType(i)) === String(wanted.columnType(i)));
 }
 
 function hasStruct(type: IcebergType): boolean {
@@ -47,13 +87,15 @@ function hasStruct(type: IcebergType): boolean {
   return hasStruct(type.key) || hasStruct(type.value);
 }
 
-function groupSelects(content: TableContent, files: BoundFile[], footer: Footer | undefined): string[] {
-  const direct = !footer || content.fields.every((field) => isDirect(field, footer.columns));
-  const columns = direct
-    ? content.fields.map((field) => `f.${quoteName(field.name)}`)
-    : content.fields.map((field) => `${projectField(field, footer.columns, "f.", content.name_mapping)} AS ${quoteName(field.name)}`);
+function groupSelects(content: TableContent, { files, footer, reading }: Group): string[] {
+  const columns = content.fields.map((field) =>
+    reading === "projected"
+      ? `${projectField(field, footer?.columns ?? [], "f.", content.name_mapping)} AS ${quoteName(field.name)}`
+      : `f.${quoteName(field.name)}`,
+  );
+  const by_id = reading === "by_id" ? `, schema = ${schemaMap(content.fields)}` : "";
   const read = (some: BoundFile[]) =>
-    `read_parquet([${some.map((file) => quotePath(file.path)).join(", ")}], hive_partitioning = false${direct ? `, schema = ${schemaMap(content.fields)}` : ""}) AS f`;
+    `read_parquet([${some.map((file) => quotePath(file.path)).join(", ")}], hive_partitioning = false${by_id}) AS f`;
   const whole = files.filter((file) => file.position_deletes.length === 0);
   const thinned = files.filter((file) => file.position_deletes.length > 0);
   const selects: string[] = [];

@@ -2,7 +2,7 @@
  * The boundary: a statement is run only if every node of its parsed form is on these lists. What is not
  * known is refused, so that a new DuckDB brings nothing in unasked.
  */
-import type { DuckDBConnection } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api";
 import { closest, distance } from "fastest-levenshtein";
 import { at, QueryFailure } from "./failure.ts";
 import { FUNCTIONS, TABLE_FUNCTIONS, whyRefused } from "./functions.ts";
@@ -51,17 +51,32 @@ interface Walk {
   readonly tables: Map<string, TableReference>;
 }
 
-/**
- * Parses a statement and walks it.
- * @returns the catalog tables it names, each once
- * @throws QueryFailure `invalid` where it doesn't parse, `sql_refused` where it may not run
- */
-export async function checkStatement(connection: DuckDBConnection, sql: string): Promise<TableReference[]> {
-  const result = await connection.runAndReadAll(
-    "SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true, skip_default := true)",
-    [sql],
-  );
-  const parsed = JSON.parse(String(result.getRowsJson()[0]?.[0])) as {
+/** Parses statements, with a connection of its own that no query ever uses. */
+export class Checker {
+  private constructor(readonly serialize: DuckDBPreparedStatement) {}
+
+  static async open(connection: DuckDBConnection): Promise<Checker> {
+    return new Checker(
+      await connection.prepare(
+        "SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true, skip_default := true)",
+      ),
+    );
+  }
+
+  /**
+   * Parses a statement and walks it.
+   * @returns the catalog tables it names, each once
+   * @throws QueryFailure `invalid` where it doesn't parse, `sql_refused` where it may not run
+   */
+  async check(sql: string): Promise<TableReference[]> {
+    this.serialize.bindVarchar(1, sql);
+    const rows = await (await this.serialize.run()).getRows();
+    return walkStatement(sql, String(rows[0]?.[0]));
+  }
+}
+
+function walkStatement(sql: string, serialized: string): TableReference[] {
+  const parsed = JSON.parse(serialized) as {
     error: boolean;
     error_type?: string;
     error_message?: string;
@@ -89,7 +104,11 @@ function wrongCount(count: number): QueryFailure {
 
 function notSerializable(sql: string, type: string, message: string, position?: string): QueryFailure {
   if (type !== "not implemented")
-    return new QueryFailure("invalid", `Parser error: ${message}`, at(sql, position === undefined ? undefined : Number(position)));
+    return new QueryFailure(
+      "invalid",
+      `Parser error: ${message}${/"default"$/i.test(message) ? ' (default is a word of SQL: write "default".table, or the table alone)' : ""}`,
+      at(sql, position === undefined ? undefined : Number(position)),
+    );
   if (!message.startsWith("Only SELECT")) return new QueryFailure("invalid", `${message}.`);
   const verb = /^[\s(;]*([A-Za-z]+)/.exec(withoutComments(sql))?.[1]?.toUpperCase() ?? "";
   if (verb === "PIVOT" || /\bPIVOT\b/i.test(sql))

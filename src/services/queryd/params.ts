@@ -9,7 +9,7 @@ import {
   DOUBLE,
   VARCHAR,
 } from "@duckdb/node-api";
-import { checkStatement } from "./check.ts";
+import type { Checker } from "./check.ts";
 import { QueryFailure } from "./failure.ts";
 import type { SqlParam, SqlParams } from "./schema.ts";
 
@@ -18,9 +18,15 @@ interface Bound {
   type?: DuckDBType;
 }
 
+/** What reads typed values: DuckDB itself, after a check of the type's text. */
+export interface ParamReader {
+  readonly connection: DuckDBConnection;
+  readonly checker: Checker;
+}
+
 /** Binds what the statement asks for. @throws QueryFailure `invalid` naming the parameter */
 export async function bindParams(
-  connection: DuckDBConnection,
+  { connection, checker }: ParamReader,
   statement: DuckDBPreparedStatement,
   params: SqlParams | null,
 ): Promise<void> {
@@ -36,7 +42,7 @@ export async function bindParams(
     if (value === undefined)
       throw new QueryFailure("invalid", `The statement asks for parameter $${name}, which params does not give.`);
     used.add(name);
-    const bound = await boundValue(connection, name, value);
+    const bound = await boundValue({ connection, checker }, name, value);
     if (bound.value === null) statement.bindNull(index);
     else statement.bindValue(index, bound.value, bound.type);
   }
@@ -45,14 +51,14 @@ export async function bindParams(
     throw new QueryFailure("invalid", `params gives $${extra}, which the statement does not ask for.`);
 }
 
-async function boundValue(connection: DuckDBConnection, name: string, value: SqlParam): Promise<Bound> {
+async function boundValue(reader: ParamReader, name: string, value: SqlParam): Promise<Bound> {
   if (value === null) return { value: null };
   if (typeof value === "string") return { value, type: VARCHAR };
   if (typeof value === "boolean") return { value, type: DuckDBBooleanType.instance };
   if (typeof value === "number")
     return Number.isSafeInteger(value) ? { value: BigInt(value), type: BIGINT } : { value, type: DOUBLE };
-  if (Array.isArray(value)) return typed(connection, name, `${elementType(name, value)}[]`, value);
-  return typed(connection, name, value.type, value.value);
+  if (Array.isArray(value)) return typed(reader, name, `${elementType(name, value)}[]`, value);
+  return typed(reader, name, value.type, value.value);
 }
 
 function elementType(name: string, values: readonly unknown[]): string {
@@ -65,11 +71,11 @@ function elementType(name: string, values: readonly unknown[]): string {
 }
 
 /** Lets DuckDB read the value as the type; the type is checked as a statement is, being SQL too. */
-async function typed(connection: DuckDBConnection, name: string, type: string, value: unknown): Promise<Bound> {
+async function typed({ connection, checker }: ParamReader, name: string, type: string, value: unknown): Promise<Bound> {
   const from_json = typeof value === "object" && value !== null;
   const sql = from_json ? `SELECT CAST(CAST($1 AS JSON) AS ${type}\n) AS v` : `SELECT CAST($1 AS ${type}\n) AS v`;
   try {
-    const tables = await checkStatement(connection, sql);
+    const tables = await checker.check(sql);
     const statement = await connection.prepare(sql);
     if (tables.length > 0 || statement.parameterCount !== 1 || statement.columnCount !== 1)
       throw new QueryFailure("invalid", "not a type");

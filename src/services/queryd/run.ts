@@ -1,9 +1,10 @@
 /** Runs one checked statement in a worker and writes its result in the format asked for. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType } from "@duckdb/node-api";
+import type { Checker } from "./check.ts";
 import { encodeJsonText, encoderOf, jsonExpression, typeName } from "./encode.ts";
 import { fromDuckdb, QueryFailure } from "./failure.ts";
-import { bindParams } from "./params.ts";
+import { bindParams, type ParamReader } from "./params.ts";
 import { FIFO_NAME, INLINE_ANSWER_CHARS, type Question, type Reply, RESULT_NAME, type WorkerSettings } from "./protocol.ts";
 import { quoteName, quoteText } from "./quote.ts";
 
@@ -24,17 +25,19 @@ const SELECT = 1;
  */
 export async function runStatement(
   connection: DuckDBConnection,
+  checker: Checker,
   settings: WorkerSettings,
   question: Run,
   body: string,
   started_ms: number,
 ): Promise<Reply> {
-  const statement = await prepareOne(connection, question);
-  const columns = await columnsOf(connection, statement, question, body);
-  if (question.format === "json") return answer(connection, settings, question, body, statement, columns, started_ms);
+  const reader = { connection, checker };
+  const statement = await prepareOne(reader, question);
+  const columns = await columnsOf(reader, statement, question, body);
+  if (question.format === "json") return answer(reader, settings, question, body, statement, columns, started_ms);
   const copy = copyOf(settings, question, body, columns);
   const writer = await guarded(() => connection.prepare(copy.sql), question.sql, copy.prefix_bytes);
-  await bindParams(connection, writer, question.params);
+  await bindParams(reader, writer, question.params);
   await guarded(() => writer.run(), question.sql, copy.prefix_bytes);
   return question.format === "parquet" ? { reply: "file" } : { reply: "streamed" };
 }
@@ -47,14 +50,14 @@ async function guarded<T>(work: () => Promise<T>, sql: string, prefix_bytes: num
   }
 }
 
-async function prepareOne(connection: DuckDBConnection, { sql, params }: Run): Promise<DuckDBPreparedStatement> {
+async function prepareOne(reader: ParamReader, { sql, params }: Run): Promise<DuckDBPreparedStatement> {
   return guarded(
     async () => {
-      const extracted = await connection.extractStatements(sql);
+      const extracted = await reader.connection.extractStatements(sql);
       if (extracted.count !== 1) throw new QueryFailure("sql_refused", "One statement at a time.");
       const statement = await extracted.prepare(0);
       if (statement.statementType !== SELECT) throw new QueryFailure("sql_refused", "Only a SELECT may run here.");
-      await bindParams(connection, statement, params);
+      await bindParams(reader, statement, params);
       return statement;
     },
     sql,
@@ -64,7 +67,7 @@ async function prepareOne(connection: DuckDBConnection, { sql, params }: Run): P
 
 /** The result's columns; where they hang on parameters, DuckDB only knows once those have values. */
 async function columnsOf(
-  connection: DuckDBConnection,
+  reader: ParamReader,
   statement: DuckDBPreparedStatement,
   question: Run,
   body: string,
@@ -79,8 +82,8 @@ async function columnsOf(
   }
   return guarded(
     async () => {
-      const probe = await connection.prepare(`SELECT * FROM (${body}\n) LIMIT 0`);
-      await bindParams(connection, probe, question.params);
+      const probe = await reader.connection.prepare(`SELECT * FROM (${body}\n) LIMIT 0`);
+      await bindParams(reader, probe, question.params);
       const result = await probe.run();
       const names = statement.columnCount === result.columnCount ? statement : result;
       return result.columnTypes().map((type, i) => ({ name: names.columnName(i), type }));
@@ -130,7 +133,7 @@ function distinctNames(columns: readonly Column[]): string[] {
 }
 
 async function answer(
-  connection: DuckDBConnection,
+  reader: ParamReader,
   settings: WorkerSettings,
   question: Run,
   body: string,
@@ -142,8 +145,8 @@ async function answer(
   let source = statement;
   if (by_duckdb) {
     const sql = wrapped(body, columns, (value, { type }) => (encoderOf(type) ? value : `to_json(${jsonExpression(value, type)})::VARCHAR`));
-    source = await guarded(() => connection.prepare(sql), question.sql, undefined);
-    await bindParams(connection, source, question.params);
+    source = await guarded(() => reader.connection.prepare(sql), question.sql, undefined);
+    await bindParams(reader, source, question.params);
   }
   const encoders = columns.map((it) => encoderOf(it.type) ?? encodeJsonText);
   const out = new AnswerWriter(`${settings.scratch}/${RESULT_NAME}`, settings.max_answer_bytes);

@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { DuckDBInstance } from "@duckdb/node-api";
 import { bindTable } from "./bind.ts";
-import { checkStatement } from "./check.ts";
+import { Checker } from "./check.ts";
 import { fromDuckdb, QueryFailure, toReply } from "./failure.ts";
 import { Footers } from "./footers.ts";
 import type { Question, Ready, Reply, TableReference, WorkerSettings } from "./protocol.ts";
@@ -29,6 +29,7 @@ class Worker {
 
   constructor(
     readonly engine: DuckDBInstance,
+    readonly checker: Checker,
     readonly settings: WorkerSettings,
   ) {}
 
@@ -40,7 +41,7 @@ class Worker {
       const checked = await this.#check(question.sql);
       if (question.ask === "check") return { reply: "checked", tables: checked.tables };
       for (const binding of question.bindings) if (binding.content) await bindTable(connection, this.#footers, binding);
-      return await runStatement(connection, this.settings, question, checked.body, started_ms);
+      return await runStatement(connection, this.checker, this.settings, question, checked.body, started_ms);
     } catch (error) {
       const failure = fromDuckdb(error, question.sql);
       return toReply(failure, [this.settings.scratch, this.settings.warehouse]);
@@ -52,16 +53,11 @@ class Worker {
   async #check(sql: string): Promise<Checked> {
     const known = this.#checked.get(sql);
     if (known) return known;
-    const connection = await this.engine.connect();
-    try {
-      const tables = await checkStatement(connection, sql);
-      const checked = { tables, body: await withoutEnd(sql, tables, (text) => checkStatement(connection, text)) };
-      if (this.#checked.size >= CHECKED_KEPT) this.#checked.clear();
-      if (sql.length <= CHECKED_MAX_CHARS) this.#checked.set(sql, checked);
-      return checked;
-    } finally {
-      connection.closeSync();
-    }
+    const tables = await this.checker.check(sql);
+    const checked = { tables, body: await withoutEnd(sql, tables, this.checker) };
+    if (this.#checked.size >= CHECKED_KEPT) this.#checked.clear();
+    if (sql.length <= CHECKED_MAX_CHARS) this.#checked.set(sql, checked);
+    return checked;
   }
 }
 
@@ -69,11 +65,7 @@ class Worker {
  * The statement without the semicolon that ends it, so that it can stand in parentheses. A semicolon may
  * also stand in a string or comment: only one without which the rest still parses as the same is the end.
  */
-async function withoutEnd(
-  sql: string,
-  tables: readonly TableReference[],
-  check: (sql: string) => Promise<TableReference[]>,
-): Promise<string> {
+async function withoutEnd(sql: string, tables: readonly TableReference[], checker: Checker): Promise<string> {
   const shape = JSON.stringify(tables);
   let tries = 0;
   for (let end = sql.indexOf(";"); end !== -1 && tries < 100; end = sql.indexOf(";", end + 1)) {
@@ -81,7 +73,7 @@ async function withoutEnd(
     tries++;
     const body = sql.slice(0, end);
     try {
-      if (JSON.stringify(await check(body)) === shape) return body;
+      if (JSON.stringify(await checker.check(body)) === shape) return body;
     } catch (error) {
       if (!(error instanceof QueryFailure)) throw error;
     }
@@ -100,7 +92,8 @@ async function main(): Promise<void> {
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   standBack();
   const settings = JSON.parse(process.argv[2] ?? "{}") as WorkerSettings;
-  const worker = new Worker(await openSandbox(settings), settings);
+  const engine = await openSandbox(settings);
+  const worker = new Worker(engine, await Checker.open(await engine.connect()), settings);
   process.on("message", async (question: Question) => {
     process.send?.(await worker.answer(question));
   });
