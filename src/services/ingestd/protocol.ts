@@ -1,0 +1,108 @@
+/** What a conversion's process is asked and what it answers, as messages between the two. */
+import type { ErrorCode, ErrorDetails } from "../../shared/errors.ts";
+import type { IcebergField, SchemaChange, TableState } from "../catalogd/schema.ts";
+import type { EngineOptions } from "./engine.ts";
+import type { FileFormat, Rejected } from "./schema.ts";
+
+/** How the file is to be read; what is undefined is found out. */
+export interface ReadOptions {
+  format?: FileFormat;
+  delimiter?: string;
+  quote?: string;
+  escape?: string;
+  header?: boolean;
+  nulls: readonly string[];
+  /** `name:type,…` for columns of a new table. */
+  types?: string;
+  on_error: "fail" | "skip";
+}
+
+export interface ConvertRequest {
+  kind: "convert";
+  /** The file, decompressed. */
+  input: string;
+  out_dir: string;
+  /** Where an intermediate table of texts may be written. */
+  scratch_dir: string;
+  read: ReadOptions;
+  /** The table the rows are for; null for a new one. */
+  table: Pick<TableState, "name" | "fields" | "last_column_id"> | null;
+  evolve: boolean;
+  /** Names of the columns that identify rows (upsert): checked to be there, not null and not twice. */
+  key: readonly string[];
+  file_bytes: number;
+  samples: number;
+  max_columns: number;
+}
+
+/** A finished Parquet file. */
+export interface OutFile {
+  path: string;
+  rows: number;
+  bytes: number;
+}
+
+export interface KeyBound {
+  column: string;
+  min: string | number;
+  max: string | number;
+}
+
+export interface Converted {
+  kind: "converted";
+  format: FileFormat;
+  fields: IcebergField[];
+  changes: SchemaChange[];
+  files: OutFile[];
+  rows: number;
+  rejected: Rejected;
+  /** Bounds of the key columns, for those types that files can be pruned by. */
+  key_bounds: KeyBound[];
+}
+
+/** One of the table's files that may hold rows with the new rows' keys. */
+export interface OldFile {
+  path: string;
+  /** Its object's key in storaged. */
+  key: string;
+  /** Position delete files that apply to it. */
+  deletes: readonly string[];
+}
+
+export interface MergeRequest {
+  kind: "merge";
+  staged: readonly string[];
+  old_files: readonly OldFile[];
+  fields: IcebergField[];
+  key: readonly string[];
+  out_dir: string;
+  file_bytes: number;
+}
+
+export interface Merged {
+  kind: "merged";
+  /** Keys of the old files that the new ones stand for. */
+  replaced: string[];
+  files: OutFile[];
+}
+
+export interface Failed {
+  kind: "failed";
+  code: ErrorCode;
+  message: string;
+  details: ErrorDetails;
+}
+
+export interface Progress {
+  kind: "progress";
+  phase: "reading" | "converting" | "merging";
+  percent: number;
+}
+
+export interface OpenRequest {
+  kind: "open";
+  engine: EngineOptions;
+}
+
+export type Request = OpenRequest | ConvertRequest | MergeRequest;
+export type Answer = { kind: "ready" } | Converted | Merged | Failed | Progress;

@@ -1,0 +1,57 @@
+/** A conversion's own process: it can be killed on time and on memory, and takes nothing else down with it. */
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import { convert, firstLine } from "./convert.ts";
+import { type Engine, openEngine } from "./engine.ts";
+import { merge } from "./keys.ts";
+import type { Answer, Failed, Progress, Request } from "./protocol.ts";
+
+const PROGRESS_MS = 200;
+
+let engine: Engine | undefined;
+
+function send(answer: Answer): void {
+  process.send?.(answer);
+}
+
+async function answer(request: Request): Promise<Answer> {
+  if (request.kind === "open") {
+    engine = await openEngine(request.engine);
+    return { kind: "ready" };
+  }
+  if (engine === undefined) throw new Error("asked before it was opened");
+  const open = engine;
+  let phase: Progress["phase"] = request.kind === "merge" ? "merging" : "converting";
+  const tell = () => send({ kind: "progress", phase, percent: open.percent() });
+  const timer = setInterval(tell, PROGRESS_MS);
+  try {
+    if (request.kind === "merge") return await merge(open, request);
+    return await convert(open, request, (entered) => {
+      phase = entered;
+      tell();
+    });
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** What went wrong as the parent may tell it: DuckDB's messages name paths of this machine. */
+function failure(error: unknown): Failed {
+  if (error instanceof LakeError)
+    return { kind: "failed", code: error.code, message: error.message, details: error.details };
+  const message = messageOf(error);
+  if (/Out of Memory|max_temp_directory_size/.test(message))
+    return {
+      kind: "failed",
+      code: "resource_limit",
+      message:
+        "The conversion needed more memory or scratch space than it may have (ingestd.memory_limit_mib).",
+      details: {},
+    };
+  return { kind: "failed", code: "internal", message: firstLine(error), details: {} };
+}
+
+process.on("message", (request: Request) => {
+  answer(request).catch(failure).then(send);
+});
+// Without its parent there is nobody to answer.
+process.on("disconnect", () => process.exit(0));
