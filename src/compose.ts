@@ -4,34 +4,44 @@
  * every other target nothing but the named service is built, and each neighbour is called at its URL
  * or, where none is given, at its own bind.
  */
-import { type AnyElysia, Elysia } from "elysia";
+import { Elysia } from "elysia";
 import { type Config, ConfigError, isLoopback, parseBind } from "./config.ts";
 import { createGateway, type Upstream } from "./gateway.ts";
 import { type Interfaces, registry, type ServiceName } from "./services/index.ts";
 import { createHttpClient } from "./shared/client.ts";
-import { createDoor, edge } from "./shared/http.ts";
+import { Edge, type ForwardedPrefix } from "./shared/edge.ts";
+import { createForward } from "./shared/forward.ts";
+import { conventions, createDoor } from "./shared/http.ts";
 import { KeyRing, serviceToken } from "./shared/keys.ts";
 import type { Log } from "./shared/log.ts";
 import { Metrics } from "./shared/metrics.ts";
 import type { Service } from "./shared/service.ts";
+import { socketPath } from "./shared/socket_path.ts";
+import { Witness } from "./witness.ts";
 
 export type Target = "all" | "gateway" | ServiceName;
 
 /** A composition, ready to listen. */
 export interface House {
-  readonly app: AnyElysia;
+  readonly edge: Edge;
+  readonly app: Elysia;
+  readonly target: Target;
   readonly hostname: string;
   readonly port: number;
   /** Closes every service built here, last first. */
   close(): Promise<void>;
 }
 
+/** How much longer a forwarded call may take than the service gives itself, so that its own answer comes. */
+const FORWARD_GRACE_MS = 1000;
+
 /** @throws ConfigError where the settings can't be composed */
 export async function compose(config: Config, target: Target, log: Log): Promise<House> {
   const { hostname, port } = listenAddress(config, target);
   const metrics = new Metrics();
   const service_token = serviceToken(config.data_dir);
-  const door = createDoor(new KeyRing(config.keys, service_token));
+  const keys = new KeyRing(config.keys, service_token);
+  const door = createDoor(keys);
   const services = new Map<ServiceName, Service<unknown>>();
   const interfaces: Partial<Interfaces> = {};
   const upstreams: Upstream[] = [];
@@ -48,34 +58,43 @@ export async function compose(config: Config, target: Target, log: Log): Promise
     }
     if (target === "all") refuseStranded(it.name, it.needs, config);
     const base_url = url || `http://${config[it.name].bind}`;
-    const http = createHttpClient({
-      service: it.name,
-      base_url,
-      service_token,
-      timeout_ms: config.gateway.timeout_ms,
-    });
+    const { timeout_ms } = config.gateway;
+    const http = createHttpClient({ service: it.name, base_url, service_token, timeout_ms });
     Object.assign(interfaces, { [it.name]: it.client(http) });
-    upstreams.push({ name: it.name, prefixes: it.prefixes, base_url });
+    upstreams.push({ name: it.name, base_url });
   }
 
-  const edges = edge({ log, metrics, max_json_bytes: config.max_json_bytes });
-  const gateway = createGateway({
-    config,
-    target,
-    door,
+  const is_gateway = target === "all" || target === "gateway";
+  const reached = is_gateway ? upstreams : [];
+  const witness =
+    is_gateway && config.gateway.witness
+      ? new Witness({
+          observerd: (interfaces as Interfaces).observerd,
+          queue: config.gateway.witness_queue,
+          log: log.child({ service: "gateway" }),
+          metrics,
+        })
+      : undefined;
+  const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
+    .use(conventions({ log, max_json_bytes: config.max_json_bytes }))
+    .use(createGateway({ target, door, metrics, services, upstreams: reached }));
+  const forwards = reached.flatMap((upstream) => forwardsTo(upstream, config));
+  const edge = new Edge({
+    log,
     metrics,
-    services,
-    upstreams: target === "all" || target === "gateway" ? upstreams : [],
-  });
-  const app = new Elysia({ normalize: false }).use(edges).use(gateway);
-  return {
+    keys,
     app,
-    hostname,
-    port,
-    close: async () => {
-      for (const service of [...services.values()].reverse()) await service.close();
-    },
+    forwards,
+    max_body_bytes: largestBody(config),
+    serviceOf: (path) => serviceAt(path) ?? (is_gateway ? "gateway" : target),
+    witness: witness?.note,
+  });
+  const close = async () => {
+    await witness?.close();
+    for (const { close } of forwards) close();
+    for (const service of [...services.values()].reverse()) await service.close();
   };
+  return { edge, app: app as unknown as Elysia, target, hostname, port, close };
 }
 
 function listenAddress(config: Config, target: Target): { hostname: string; port: number } {
@@ -96,4 +115,38 @@ function refuseStranded(name: ServiceName, needs: readonly ServiceName[], config
       throw new ConfigError(
         `gateway.${name}_url forwards to a ${name} that needs ${need}, which is mounted here and has no port of its own; set gateway.${need}_url too, or leave gateway.${name}_url empty`,
       );
+}
+
+function forwardsTo({ name, base_url }: Upstream, config: Config): (ForwardedPrefix & { close(): void })[] {
+  const section = config[name];
+  const own_ms = "timeout_ms" in section ? section.timeout_ms + FORWARD_GRACE_MS : 0;
+  const timeout_ms = Math.max(config.gateway.timeout_ms, own_ms);
+  const { hostname, port } = new URL(base_url);
+  const unix_path = isLoopback(hostname) ? socketPath(config.data_dir, name, Number(port)) : undefined;
+  const { forward, close } = createForward({ service: name, base_url, unix_path, timeout_ms });
+  const { prefixes } = entryOf(name);
+  return prefixes.map((prefix) => ({ service: name, prefix, forward, close }));
+}
+
+function entryOf(name: ServiceName) {
+  const found = registry.find((it) => it.name === name);
+  if (!found) throw new Error(`no service is called ${name}`);
+  return found;
+}
+
+/** The service whose routes have this first segment, past the edge's /v1. */
+function serviceAt(path: string): ServiceName | undefined {
+  const [, first, second] = path.split("/");
+  const prefix = (first === "v1" ? second : first) ?? "";
+  return registry.find((it) => it.prefixes.includes(prefix))?.name;
+}
+
+function largestBody(config: Config): number {
+  const { max_object_bytes, prefix_max_bytes } = config.storaged;
+  return Math.max(
+    config.max_json_bytes,
+    max_object_bytes,
+    ...Object.values(prefix_max_bytes),
+    config.ingestd.max_body_bytes,
+  );
 }

@@ -1,22 +1,21 @@
-/** The edge, and nothing but the edge: /v1, health, metrics, docs; mounts what is here and forwards the rest. */
+/** The edge's own routes, health, metrics and docs, and the services mounted behind it. */
 import { Elysia } from "elysia";
 import packageJson from "../package.json";
 import type { Target } from "./compose.ts";
-import type { Config } from "./config.ts";
+import { swaggerUi } from "./docs.ts";
+import { createHealth } from "./health.ts";
+import { openApi, problems } from "./openapi.ts";
 import type { ServiceName } from "./services/index.ts";
-import { createForward } from "./shared/forward.ts";
-import type { Door, Traced } from "./shared/http.ts";
+import type { Door } from "./shared/http.ts";
 import type { Metrics } from "./shared/metrics.ts";
-import type { Health, Service } from "./shared/service.ts";
+import type { Service } from "./shared/service.ts";
 
 export interface Upstream {
   readonly name: ServiceName;
-  readonly prefixes: readonly string[];
   readonly base_url: string;
 }
 
 export interface GatewayOptions {
-  readonly config: Config;
   readonly target: Target;
   readonly door: Door;
   readonly metrics: Metrics;
@@ -24,80 +23,53 @@ export interface GatewayOptions {
   readonly upstreams: readonly Upstream[];
 }
 
-const HEALTH_TIMEOUT_MS = 1000;
-
-export function createGateway({ config, target, door, metrics, services, upstreams }: GatewayOptions) {
+/** The one public door where the target is `all` or `gateway`; else a service on its own port, without /v1. */
+export function createGateway({ target, door, metrics, services, upstreams }: GatewayOptions) {
   const started_ms = performance.now();
-  const at_edge = target === "all" || target === "gateway";
-
-  async function health() {
-    const report: Record<string, Health & { mode: "mounted" | "forwarded" }> = {};
-    for (const [name, service] of services) report[name] = { ...(await service.health()), mode: "mounted" };
-    await Promise.all(
-      upstreams.map(async ({ name, base_url }) => {
-        report[name] = { ...(await upstreamHealth(name, base_url)), mode: "forwarded" };
-      }),
-    );
-    const statuses = Object.values(report).map((service) => service.status);
-    const status = statuses.every((it) => it === "ok")
-      ? "ok"
-      : statuses.length === 1
-        ? statuses[0]
-        : "degraded";
-    return {
-      status,
-      version: packageJson.version,
-      uptime_ms: Math.round(performance.now() - started_ms),
-      services: report,
-    };
-  }
+  const is_gateway = target === "all" || target === "gateway";
+  const prefix = is_gateway ? "/v1" : "";
+  const health = createHealth({ services, upstreams });
 
   const app = new Elysia({ normalize: false })
-    .get("/health", async ({ set }) => {
-      const report = await health();
-      if (report.status === "down") set.status = 503;
-      return report;
-    })
+    .get(
+      "/health",
+      async ({ set }) => {
+        const { status, services } = await health();
+        if (status === "down") set.status = 503;
+        const uptime_ms = Math.round(performance.now() - started_ms);
+        return { status, version: packageJson.version, uptime_ms, services };
+      },
+      { detail: HEALTH },
+    )
     .get(
       "/metrics",
       async ({ set }) => {
         set.headers["content-type"] = "text/plain; version=0.0.4; charset=utf-8";
         return metrics.text();
       },
-      door.needs("gateway:read"),
+      { ...door.needs(`${is_gateway ? "gateway" : target}:read`), detail: METRICS },
     );
 
   for (const service of services.values())
-    if (at_edge) app.use(new Elysia({ prefix: "/v1", normalize: false }).use(service.routes));
-    else app.use(service.routes);
-
-  for (const { name, prefixes, base_url } of upstreams) {
-    const forward = createForward({ service: name, base_url, timeout_ms: config.gateway.timeout_ms });
-    for (const prefix of prefixes)
-      for (const path of [`/v1/${prefix}`, `/v1/${prefix}/*`])
-        app.all(
-          path,
-          (context) => {
-            const { request, server } = context;
-            door.principal(request);
-            const { request_id } = context as unknown as Traced;
-            const rest = request.url.slice(request.url.indexOf("/v1/") + 3);
-            return forward(request, rest, request_id, server?.requestIP(request)?.address ?? "");
-          },
-          { parse: "none" },
-        );
-  }
-  return app;
+    app.use(is_gateway ? new Elysia({ prefix, normalize: false }).use(service.routes) : service.routes);
+  const document = openApi({ app, services: services.values(), prefix, upstreams });
+  return new Elysia({ normalize: false })
+    .use(app)
+    .use(swaggerUi())
+    .get("/swagger/json", () => document(), { detail: { hide: true } });
 }
 
-async function upstreamHealth(name: ServiceName, base_url: string): Promise<Health> {
-  try {
-    const response = await fetch(`${base_url.replace(/\/$/, "")}/health`, {
-      signal: AbortSignal.timeout(HEALTH_TIMEOUT_MS),
-    });
-    const report = (await response.json()) as { services?: Record<string, Health> };
-    return report.services?.[name] ?? { status: "down", reason: "its health answer does not name it" };
-  } catch {
-    return { status: "down", reason: "not reachable" };
-  }
-}
+const HEALTH = {
+  tags: ["gateway"],
+  summary: "Tell the state of every service",
+  description: "200 while anything works (`degraded` where a service does not), 503 when nothing does.",
+  security: [],
+  responses: { 200: { description: "ok or degraded" }, 503: { description: "down" } },
+};
+
+const METRICS = {
+  tags: ["gateway"],
+  summary: "Metrics for Prometheus",
+  description: "Durations by service and route, queues, journals and workers, in Prometheus' text format.",
+  responses: { 200: { description: "Metrics", content: { "text/plain": {} } }, ...problems(401, 403) },
+};

@@ -1,107 +1,87 @@
 /**
- * The door of every listener: request ids, keys, problem documents, metrics and the access log.
- * The only place that turns an error into a status.
+ * What a service's routes and the edge share of HTTP: scopes, request ids, bodies, and the documentation
+ * of routes.
  */
 import { Elysia, type TSchema } from "elysia";
-import { type Fault, LakeError, messageOf, statusOf, toProblem } from "./errors.ts";
+import { LakeError, messageOf, statusOf } from "./errors.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
+import { PROBLEM_JSON, problemResponse, translate } from "./problems.ts";
 
-export const PROBLEM_JSON = "application/problem+json";
+export { PROBLEM_JSON };
+
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** What routes.ts asks of the listener it stands behind. */
 export interface Door {
   /** Route options that let only a key with this scope pass: `...door.needs("queryd:read")`. */
-  needs(scope: Scope): { beforeHandle(context: { request: Request }): void; detail?: never };
+  needs(scope: Scope): object;
   /** Who sent this request. */
   principal(request: Request): Principal;
 }
 
 export function createDoor(keys: KeyRing): Door {
   return {
-    needs: (scope) => ({
-      beforeHandle({ request }) {
-        keys.authorize(request.headers, scope);
-      },
-    }),
+    // Read by the edge's table of routes, which checks it before the body is read.
+    needs: (scope) => ({ scope }),
     principal: (request) => keys.identify(request.headers),
   };
 }
 
-/** What a request carries through its life; `started_ms` and `request_id` are set as it arrives. */
-export interface Traced {
-  started_ms: number;
-  request_id: string;
-}
+const request_ids = new WeakMap<Request, string>();
+/** Told apart from every other process by the prefix, from every other request by the count. */
+const id_prefix = `${crypto.randomUUID().slice(0, 18)}-`;
+let id_count = 0;
 
-export interface EdgeOptions {
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly max_json_bytes: number;
+/** The id that came with the request where it is fit to be passed on, or a new one. */
+export function requestIdOf(request: Request): string {
+  const known = request_ids.get(request);
+  if (known !== undefined) return known;
+  const given = request.headers.get("x-request-id");
+  const id = given !== null && REQUEST_ID.test(given) ? given : id_prefix + (++id_count).toString(36);
+  request_ids.set(request, id);
+  return id;
 }
 
 /**
- * The plugin that stands before every route of a listener.
- * Must be used before any route, since Elysia's hooks cover only what comes after them.
+ * The plugin that reads bodies and words errors, used before any route: Elysia's hooks cover only what
+ * comes after them.
  */
-export function edge({ log, metrics, max_json_bytes }: EdgeOptions) {
+export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes: number }) {
   return (
-    new Elysia({ name: "edge", normalize: false })
-      .onRequest((context) => {
-        const { request, set } = context;
-        const request_id = requestIdOf(request);
-        set.headers["x-request-id"] = request_id;
-        Object.assign(context, { started_ms: performance.now(), request_id } satisfies Traced);
-      })
+    new Elysia({ name: "conventions", normalize: false })
       // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
       .parser("none", () => null)
-      .onParse({ as: "global" }, async ({ request, contentType }) => {
+      .onParse({ as: "global" }, ({ request, contentType }) => {
         if (contentType === "application/json") return readJson(request, max_json_bytes);
+        if (FORMS.includes(contentType)) throw notJson(contentType);
       })
-      .onError({ as: "global" }, (context) => {
-        const { error, code, set, request } = context;
-        const { request_id = requestIdOf(request) } = context as unknown as Partial<Traced>;
-        const known = translate(error, code, request);
-        const problem = toProblem(known, request_id);
-        if (problem.status >= 500)
-          log.error(
-            {
-              request_id,
-              err: { message: messageOf(error), stack: (error as Error).stack, cause: causes(error) },
-            },
-            "request failed",
-          );
-        set.status = problem.status;
-        const { retry_after_s, allow, content_range } = known instanceof LakeError ? known.details : {};
-        const headers: Record<string, string> = { "content-type": PROBLEM_JSON, "x-request-id": request_id };
-        if (retry_after_s !== undefined) headers["retry-after"] = String(retry_after_s);
-        if (allow !== undefined) headers.allow = allow.join(", ");
-        if (content_range !== undefined) headers["content-range"] = content_range;
-        if (problem.status === 401) headers["www-authenticate"] = "Bearer";
-        return new Response(JSON.stringify(problem), { status: problem.status, headers });
-      })
-      .onAfterResponse({ as: "global" }, (context) => {
-        const { request, route, set } = context;
-        const { started_ms, request_id } = context as unknown as Traced;
-        const elapsed_ms = performance.now() - started_ms;
-        const status = typeof set.status === "number" ? set.status : 200;
-        metrics.requests
-          .labels(serviceOf(route), route || "unknown", request.method, String(status))
-          .observe(elapsed_ms / 1000);
-        if (log.isLevelEnabled("debug"))
-          log.debug({ request_id, method: request.method, route, status, elapsed_ms }, "served");
-      })
+      .onError({ as: "global" }, ({ error, code, request }) =>
+        problemResponse(translate(error, code, request), requestIdOf(request), log),
+      )
   );
+}
+
+/** What Elysia would read by itself, without a limit; and what a page of any site may send unasked. */
+const FORMS = [
+  "text/plain",
+  "application/x-www-form-urlencoded",
+  "multipart/form-data",
+  "application/octet-stream",
+];
+
+function notJson(content_type: string): LakeError {
+  return new LakeError("invalid", `Send the body as application/json (got ${content_type}).`);
 }
 
 /** Reads a JSON body, counted while it arrives. @throws LakeError `too_large` or `invalid` */
 export async function readJson(request: Request, max_bytes: number): Promise<unknown> {
-  const text = await readText(request, max_bytes);
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > max_bytes) throw tooLarge(max_bytes);
   try {
-    return JSON.parse(text);
+    return declared === null ? JSON.parse(await readCounted(request, max_bytes)) : await request.json();
   } catch (error) {
+    if (error instanceof LakeError) throw error;
     throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);
   }
 }
@@ -127,61 +107,6 @@ async function readCounted(request: Request, max_bytes: number): Promise<string>
 
 function tooLarge(max_bytes: number): LakeError {
   return new LakeError("too_large", `The body may have at most ${max_bytes} bytes here.`, { max_bytes });
-}
-
-function requestIdOf(request: Request): string {
-  const given = request.headers.get("x-request-id");
-  return given !== null && REQUEST_ID.test(given) ? given : Bun.randomUUIDv7();
-}
-
-/** Elysia's own errors, in our words; never its messages, which echo bodies. */
-function translate(error: unknown, code: string | number, request: Request): unknown {
-  if (error instanceof LakeError) return error;
-  if (code === "NOT_FOUND")
-    return new LakeError(
-      "not_found",
-      `There is no route ${request.method} ${new URL(request.url).pathname}.`,
-    );
-  if (code === "PARSE") {
-    const { cause } = error as Error;
-    if (cause instanceof LakeError) return cause;
-    return new LakeError("invalid", "The body could not be read as its Content-Type says.");
-  }
-  if (code === "VALIDATION") {
-    const faults = validationFaults(error);
-    const first = faults[0];
-    const where = first ? `${first.path || "the body"}: ${first.message}` : "it does not match the schema";
-    return new LakeError("invalid", `The request is not valid: ${where}`, { errors: faults });
-  }
-  return error;
-}
-
-function validationFaults(error: unknown): Fault[] {
-  const { all = [], type } = error as {
-    all?: { path?: string; message?: string; summary?: string }[];
-    type?: string;
-  };
-  return all.slice(0, 50).map((fault) => ({
-    path: `${type && type !== "body" ? type : ""}${fault.path ?? ""}`,
-    message: fault.message ?? fault.summary ?? "not valid",
-  }));
-}
-
-function causes(error: unknown): string[] {
-  const chain: string[] = [];
-  for (
-    let cause = (error as Error)?.cause;
-    cause !== undefined && chain.length < 8;
-    cause = (cause as Error)?.cause
-  )
-    chain.push(messageOf(cause));
-  return chain;
-}
-
-/** The service a route belongs to: its first segment, past the edge's /v1. */
-function serviceOf(route: string | undefined): string {
-  const [, first, second] = (route ?? "").split("/");
-  return (first === "v1" ? second : first) || "gateway";
 }
 
 /** One documented answer of a route. */

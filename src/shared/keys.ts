@@ -51,6 +51,11 @@ export class KeyRing {
     );
   }
 
+  /** Whether no key is configured, and so anyone may do anything. */
+  get is_empty(): boolean {
+    return this.#keys.size === 0;
+  }
+
   /**
    * Who holds this key.
    * @throws LakeError `unauthenticated` when a key is needed and missing, or given and unknown
@@ -91,7 +96,7 @@ function presentedKey(headers: Headers): string | undefined {
 }
 
 function sha256(text: string): Buffer {
-  return new Bun.CryptoHasher("sha256").update(text).digest() as Buffer;
+  return Bun.SHA256.hash(text, Buffer.allocUnsafe(32)) as Buffer;
 }
 
 /** A new key and what the config keeps of it; the key itself is shown once and stored nowhere. */

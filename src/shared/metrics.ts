@@ -1,15 +1,14 @@
 /** The process's metrics: one registry per composition, so that two in one process (tests) don't mix. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Durations } from "./durations.ts";
 
 export class Metrics {
   readonly registry = new Registry();
-  readonly requests = new Histogram({
-    name: "lakehouse_request_duration_seconds",
-    help: "Time from the request's arrival to its answer",
-    labelNames: ["service", "route", "method", "status"],
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers: [this.registry],
-  });
+  readonly requests = new Durations();
+
+  constructor() {
+    this.registry.registerMetric(this.requests as unknown as Histogram);
+  }
 
   counter(name: string, help: string, labelNames: string[] = []): Counter {
     return new Counter({ name: `lakehouse_${name}`, help, labelNames, registers: [this.registry] });

@@ -1,0 +1,77 @@
+/** Problem documents on the wire (RFC 9457): of our own errors, and of those the framework makes. */
+import { type Fault, LakeError, messageOf, toProblem } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+export const PROBLEM_JSON = "application/problem+json";
+
+/** The answer to a failed request; what the client may not see of it goes to the log. */
+export function problemResponse(error: unknown, request_id: string, log: Log): Response {
+  const problem = toProblem(error, request_id);
+  if (problem.status >= 500) {
+    const err = {
+      message: messageOf(error),
+      stack: problem.code === "internal" ? (error as Error)?.stack : undefined,
+      cause: causes(error),
+    };
+    if (problem.code === "internal") log.error({ request_id, err }, "request failed");
+    else log.warn({ request_id, err }, "request failed");
+  }
+  const { retry_after_s, allow, content_range } = error instanceof LakeError ? error.details : {};
+  const headers: Record<string, string> = { "content-type": PROBLEM_JSON };
+  if (retry_after_s !== undefined) headers["retry-after"] = String(retry_after_s);
+  if (allow !== undefined) headers.allow = allow.join(", ");
+  if (content_range !== undefined) headers["content-range"] = content_range;
+  if (problem.status === 401) headers["www-authenticate"] = "Bearer";
+  return new Response(JSON.stringify(problem), { status: problem.status, headers });
+}
+
+/** Elysia's own errors, in our words; never its messages, which echo bodies. */
+export function translate(error: unknown, code: string | number, request: Request): unknown {
+  if (error instanceof LakeError) return error;
+  if (code === "NOT_FOUND")
+    return new LakeError(
+      "not_found",
+      `There is no route ${request.method} ${new URL(request.url).pathname}.`,
+    );
+  if (code === "PARSE") {
+    const { cause } = error as Error;
+    if (cause instanceof LakeError) return cause;
+    return new LakeError("invalid", "The body could not be read as its Content-Type says.");
+  }
+  if (code === "VALIDATION") {
+    const faults = validationFaults(error);
+    const content_type = request.headers.get("content-type");
+    if ((error as { type?: string }).type === "body" && !content_type?.startsWith("application/json"))
+      return new LakeError(
+        "invalid",
+        `Send the body with Content-Type: application/json (got ${content_type ?? "none"}).`,
+        { errors: faults },
+      );
+    const first = faults[0];
+    const where = first ? `${first.path || "the body"}: ${first.message}` : "it does not match the schema";
+    return new LakeError("invalid", `The request is not valid: ${where}`, { errors: faults });
+  }
+  return error;
+}
+
+function validationFaults(error: unknown): Fault[] {
+  const { all = [], type } = error as {
+    all?: { path?: string; message?: string; summary?: string }[];
+    type?: string;
+  };
+  return all.slice(0, 50).map((fault) => ({
+    path: `${type && type !== "body" ? type : ""}${fault.path ?? ""}`,
+    message: fault.message ?? fault.summary ?? "not valid",
+  }));
+}
+
+function causes(error: unknown): string[] {
+  const chain: string[] = [];
+  for (
+    let cause = (error as Error)?.cause;
+    cause !== undefined && chain.length < 8;
+    cause = (cause as Error)?.cause
+  )
+    chain.push(messageOf(cause));
+  return chain;
+}
