@@ -119,6 +119,7 @@ async function run(
   if (asked.format === "ndjson" || asked.format === "csv") {
     const body = await streamFifo(worker.fifo, ask, (ended) => {
       if (ended === "cancelled") life.cancel();
+      else if (ended === "failed") options.log.warn({ format: asked.format }, "a query failed while its rows were being sent");
       done();
     });
     return { kind: "stream", format: asked.format, body };
