@@ -109,6 +109,12 @@ export const ConfigSchema = Type.Object(
       workers: whole(1, 1, 64, "conversions at a time"),
       queue: whole(16, 0, 10_000, "ingests waiting for a worker; past it the answer is 429"),
       memory_limit_mib: whole(1024, 64, 1024 * 1024, "DuckDB's memory in one conversion"),
+      process_limit_mib: whole(
+        2048,
+        128,
+        2 * 1024 * 1024,
+        "a conversion that takes more resident memory is stopped",
+      ),
       threads: whole(2, 1, 256, "DuckDB's threads in one conversion"),
       file_bytes: whole(256 * MIB, MIB, 16 * 1024 * MIB, "the size at which a new Parquet file is begun"),
       rejected_samples: whole(20, 0, 1000, "rejected rows told in an answer"),
@@ -146,7 +152,12 @@ export const ConfigSchema = Type.Object(
         "the resident memory past which a worker is replaced between queries",
       ),
       max_rows: whole(10_000, 1, 1_000_000, "rows of an application/json answer, unless asked otherwise"),
-      max_rows_cap: whole(1_000_000, 1, 100_000_000, "the most rows an application/json answer may be asked for"),
+      max_rows_cap: whole(
+        1_000_000,
+        1,
+        100_000_000,
+        "the most rows an application/json answer may be asked for",
+      ),
       max_answer_bytes: whole(256 * MIB, 1024, 16 * 1024 * MIB, "the largest application/json answer"),
       max_sql_bytes: whole(262_144, 1, 16 * MIB, "the longest statement"),
       max_params: whole(1000, 0, 100_000, "parameters of one statement"),
@@ -297,6 +308,10 @@ function crossCheck(config: Static<typeof ConfigSchema>): void {
     names.add(key.name);
   }
   if (config.data_dir === "") throw new ConfigError('data_dir must name a directory (got "")');
+  if (config.ingestd.process_limit_mib <= config.ingestd.memory_limit_mib)
+    throw new ConfigError(
+      `ingestd.process_limit_mib must be above ingestd.memory_limit_mib (got ${config.ingestd.process_limit_mib} and ${config.ingestd.memory_limit_mib})`,
+    );
   if (config.queryd.process_limit_mib <= config.queryd.memory_limit_mib)
     throw new ConfigError(
       `queryd.process_limit_mib must be above queryd.memory_limit_mib (got ${config.queryd.process_limit_mib} and ${config.queryd.memory_limit_mib})`,

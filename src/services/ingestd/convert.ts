@@ -197,7 +197,7 @@ function guessColumns(
     return of_column;
   });
   const header = request.read.header ?? (areYears(first, rest[0]?.fields) || !looksLikeData(first, kinds));
-  if (!header) first.forEach((value, index) => value && kinds[index]?.add(value));
+  if (!header) for (const [index, value] of first.entries()) if (value) kinds[index]?.add(value);
   const names = header ? columnNames(first) : columnNames(first.map(() => null));
   const columns = names.map((name, index) => {
     const of_column = kinds[index] as Kinds;

@@ -115,19 +115,19 @@ export class CsvReader {
 
   /** A quoted value from behind its opening quote; undefined where it isn't closed in this text. */
   #quoted(from: number): { value: string; end: number; newlines: number } | undefined {
-    const { quote, escape } = this.#options;
+    const { quote, escape: escaping } = this.#options;
     const text = this.#text;
     let value = "";
     let begin = from;
     for (let at = from; ; ) {
       const close = text.indexOf(quote, at);
       if (close < 0) return undefined;
-      if (escape !== quote) {
-        const escaped = text.indexOf(escape, at);
+      if (escaping !== quote) {
+        const escaped = text.indexOf(escaping, at);
         if (escaped >= 0 && escaped < close) {
           const next = text[escaped + 1];
           if (next === undefined) return undefined;
-          value += text.slice(begin, next === quote || next === escape ? escaped : escaped + 1) + next;
+          value += text.slice(begin, next === quote || next === escaping ? escaped : escaped + 1) + next;
           begin = at = escaped + 2;
           continue;
         }

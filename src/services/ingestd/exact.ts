@@ -1,5 +1,5 @@
 /** The exact way: a whole file read here, its rows written as texts with their lines, its types known for sure. */
-import { statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
 import type { IcebergType } from "../catalogd/schema.ts";
@@ -53,13 +53,18 @@ class Rejections {
   }
 }
 
+function textsPath(request: ConvertRequest): string {
+  mkdirSync(request.scratch_dir, { recursive: true });
+  return join(request.scratch_dir, "texts.csv");
+}
+
 /** @throws LakeError invalid, naming line and column */
 export async function csvToTexts(
   request: ConvertRequest,
   options: CsvReaderOptions,
   guess: CsvGuess,
 ): Promise<ExactFile> {
-  const path = join(request.scratch_dir, "texts.csv");
+  const path = textsPath(request);
   const table = new TextTable(path);
   const reader = new CsvReader(options);
   const rejections = new Rejections(request);
@@ -147,7 +152,7 @@ export async function jsonToTexts(request: ConvertRequest, by_line: boolean): Pr
     throw new LakeError("invalid", "The file has no record that could be read, so no columns are known.");
   const keys = [...shapes.keys()];
   const types = keys.map((it) => (shapes.get(it) as Shape).type());
-  const path = join(request.scratch_dir, "texts.csv");
+  const path = textsPath(request);
   await writeRecords(request.input, path, by_line, keys, types);
   const names = columnNames(keys);
   const columns = names.map((name, index) => ({

@@ -170,14 +170,15 @@ export interface Upload {
 }
 
 export interface Ingestd {
-  /** Committed when it returns. @throws LakeError invalid, conflict, too_large, queue_full, deadline … */
-  ingest(options: IngestOptions, upload: Upload): Promise<Ingested>;
+  /**
+   * Committed when it returns; `created` tells a new table.
+   * @throws LakeError invalid, conflict, too_large, queue_full, deadline, resource_limit
+   */
+  ingest(options: IngestOptions, upload: Upload): Promise<Ingested & { created: boolean }>;
   /** Returns once the file is received; the rest goes on as a job. @throws LakeError as `ingest` */
   submit(options: IngestOptions, upload: Upload): Promise<Job>;
   /** @throws LakeError not_found */
   job(job_id: string): Promise<Job>;
   /** The job's state now, and again whenever it changes, to its end. @throws LakeError not_found */
   watch(job_id: string, signal: AbortSignal): AsyncIterable<Job>;
-  /** Conversions under way and waiting. */
-  load(): { running: number; waiting: number };
 }

@@ -48,7 +48,10 @@ export class Shape {
   }
 
   #addNested(value: JsonValue[] | JsonObject): void {
-    if (this.#depth >= MAX_DEPTH) return this.#kinds.addText();
+    if (this.#depth >= MAX_DEPTH) {
+      this.#kinds.addText();
+      return;
+    }
     if (Array.isArray(value)) {
       this.#element ??= new Shape(this.#budget, this.#depth + 1);
       for (const it of value) this.#element.add(it);

@@ -1,0 +1,164 @@
+/**
+ * The rules of ingest: what each mode does to a table, what may be repeated, and that a table is at its old
+ * snapshot or at the new one, whole, whatever ends the work on the way.
+ */
+
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import type { Log } from "../../shared/log.ts";
+import type { Catalogd } from "../catalogd/schema.ts";
+import type { Storaged } from "../storaged/schema.ts";
+import { type CommitterOptions, IngestCommitter, type Report } from "./commit.ts";
+import type { Jobs } from "./jobs.ts";
+import { type Received, type ReceiveLimits, receive } from "./receive.ts";
+import type { Ingestd, Ingested, IngestOptions, Job, Upload } from "./schema.ts";
+import type { Workshop } from "./workshop.ts";
+
+export interface IngestdOptions extends ReceiveLimits, CommitterOptions {
+  readonly timeout_ms: number;
+}
+
+export interface IngestdParts {
+  readonly storaged: Storaged;
+  readonly catalogd: Catalogd;
+  readonly workshop: Workshop;
+  readonly jobs: Jobs;
+  readonly log: Log;
+}
+
+export class IngestdDomain implements Ingestd {
+  readonly #parts: IngestdParts;
+  readonly #options: IngestdOptions;
+  readonly #committer: IngestCommitter;
+  readonly #background = new Set<Promise<void>>();
+
+  constructor(parts: IngestdParts, options: IngestdOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#committer = new IngestCommitter(parts, options);
+  }
+
+  get load(): { running: number; waiting: number } {
+    return this.#parts.workshop.load;
+  }
+
+  async ingest(options: IngestOptions, upload: Upload): Promise<Ingested & { created: boolean }> {
+    const started_ms = performance.now();
+    checkOptions(options);
+    this.#parts.workshop.announce();
+    const signal = AbortSignal.any([upload.signal, this.#deadline()]);
+    const path = `${this.#parts.workshop.folder()}/input`;
+    try {
+      const received = await receive({ ...upload, signal }, path, this.#options, () => {});
+      return await this.#run(options, received, upload.idempotency_key, signal, started_ms, () => {});
+    } finally {
+      await rm(dirname(path), { recursive: true, force: true });
+    }
+  }
+
+  async submit(options: IngestOptions, upload: Upload): Promise<Job> {
+    const started_ms = performance.now();
+    checkOptions(options);
+    this.#parts.workshop.announce();
+    const signal = this.#deadline();
+    const path = `${this.#parts.workshop.folder()}/input`;
+    let job: Job;
+    let received: Received;
+    try {
+      const until_received = AbortSignal.any([upload.signal, signal]);
+      received = await receive({ ...upload, signal: until_received }, path, this.#options, () => {});
+      job = this.#parts.jobs.create(options.name, received.bytes);
+    } catch (error) {
+      await rm(dirname(path), { recursive: true, force: true });
+      throw error;
+    }
+    const work = this.#runJob(job.job_id, () =>
+      this.#run(options, received, upload.idempotency_key, signal, started_ms, (report) =>
+        this.#parts.jobs.update(job.job_id, { status: "running", ...report }),
+      ),
+    ).finally(() => rm(dirname(path), { recursive: true, force: true }));
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
+    return job;
+  }
+
+  async job(job_id: string): Promise<Job> {
+    return this.#parts.jobs.get(job_id);
+  }
+
+  watch(job_id: string, signal: AbortSignal): AsyncIterable<Job> {
+    // Asked at once, so that an unknown job is told before an answer has begun.
+    this.#parts.jobs.get(job_id);
+    return this.#parts.jobs.watch(job_id, signal);
+  }
+
+  async close(): Promise<void> {
+    await this.#parts.workshop.close();
+    await Promise.all(this.#background);
+  }
+
+  async #runJob(job_id: string, work: () => Promise<Ingested & { created: boolean }>): Promise<void> {
+    const { jobs, log } = this.#parts;
+    try {
+      const { created: _created, ...result } = await work();
+      jobs.update(job_id, { status: "done", phase: "done", percent: 100, rows: result.rows, result });
+    } catch (error) {
+      const known = error instanceof LakeError && error.code !== "internal" ? error : undefined;
+      if (!known)
+        log.error(
+          { job_id, err: { message: messageOf(error), cause: (error as Error).cause } },
+          "a job failed",
+        );
+      const { code = "internal", message: detail = "Internal error", details = {} } = known ?? {};
+      jobs.update(job_id, { status: "failed", phase: "failed", error: { ...details, code, detail } });
+    }
+  }
+
+  #run(
+    options: IngestOptions,
+    received: Received,
+    idempotency_key: string | null,
+    signal: AbortSignal,
+    started_ms: number,
+    report: Report,
+  ): Promise<Ingested & { created: boolean }> {
+    const fingerprint = fingerprintOf(options, received);
+    return this.#parts.workshop.run(signal, async (child) => {
+      const outcome = await this.#committer.commit(
+        { options, received, fingerprint, idempotency_key, signal, report },
+        child,
+      );
+      return { ...outcome, elapsed_ms: Math.round(performance.now() - started_ms) };
+    });
+  }
+
+  #deadline(): AbortSignal {
+    const { timeout_ms } = this.#options;
+    const late = new AbortController();
+    const timer = setTimeout(
+      () =>
+        late.abort(
+          new LakeError("deadline", `The ingest took longer than ${timeout_ms} ms (ingestd.timeout_ms).`),
+        ),
+      timeout_ms,
+    );
+    // It may not keep a process alive that has nothing else to do.
+    timer.unref();
+    return late.signal;
+  }
+}
+
+/** @throws LakeError invalid for options that contradict each other */
+function checkOptions(options: IngestOptions): void {
+  if (options.key !== undefined && options.mode !== "upsert")
+    throw new LakeError("invalid", "key is for mode=upsert; no other mode matches rows.");
+}
+
+/** What makes two ingests the same: the bytes and every option but the table's name. */
+function fingerprintOf(options: IngestOptions, received: Received): string {
+  const { name: _name, mode = "create", ...rest } = options;
+  const sorted = Object.entries({ ...rest, mode }).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify([received.sha256, received.bytes, sorted]);
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,103 @@
+/** Paths of ingestd: the file streams in, and a job's progress streams out. */
+import { Elysia, t } from "elysia";
+import { LakeError } from "../../shared/errors.ts";
+import type { Door } from "../../shared/http.ts";
+import { documentation } from "./docs.ts";
+import type { IngestdDomain } from "./domain.ts";
+import { IngestQuery, type Job, type Upload } from "./schema.ts";
+
+const JobParams = t.Object({
+  job_id: t.String({ minLength: 1, maxLength: 64, description: "as the 202 told it" }),
+});
+/** A comment is sent so often, so that nothing on the way takes a quiet stream for a dead one. */
+const HEARTBEAT_MS = 15_000;
+
+export function ingestdRoutes(domain: IngestdDomain, door: Door) {
+  return new Elysia({ normalize: false })
+    .post(
+      "/ingest",
+      async ({ request, query, set }) => {
+        const upload = uploadOf(request);
+        if (/(^|[,;\s])respond-async($|[,;\s])/i.test(request.headers.get("prefer") ?? "")) {
+          const job = await domain.submit(query, upload);
+          set.status = 202;
+          set.headers.location = `/ingest/jobs/${job.job_id}`;
+          set.headers["preference-applied"] = "respond-async";
+          return job;
+        }
+        const { created, ...ingested } = await domain.ingest(query, upload);
+        set.status = created ? 201 : 200;
+        return ingested;
+      },
+      { parse: "none", query: IngestQuery, ...door.needs("ingestd:write"), detail: documentation.ingest },
+    )
+    .get("/ingest/jobs/:job_id", ({ params }) => domain.job(params.job_id), {
+      params: JobParams,
+      ...door.needs("ingestd:read"),
+      detail: documentation.job,
+    })
+    .get(
+      "/ingest/jobs/:job_id/events",
+      ({ params, request, server }) => {
+        const gone = new AbortController();
+        request.signal.addEventListener("abort", () => gone.abort(), { once: true });
+        const jobs = domain.watch(params.job_id, gone.signal);
+        server?.timeout(request, 0);
+        return new Response(
+          eventStream(jobs, () => gone.abort()),
+          {
+            headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
+          },
+        );
+      },
+      { params: JobParams, ...door.needs("ingestd:read"), detail: documentation.events },
+    );
+}
+
+function uploadOf(request: Request): Upload {
+  if (request.body === null)
+    throw new LakeError(
+      "invalid",
+      "The file is the request's body (or one part of a multipart/form-data body); there is none.",
+    );
+  return {
+    body: request.body as unknown as AsyncIterable<Uint8Array>,
+    content_type: request.headers.get("content-type"),
+    content_encoding: request.headers.get("content-encoding"),
+    idempotency_key: idempotencyKey(request.headers),
+    signal: request.signal,
+  };
+}
+
+function idempotencyKey(headers: Headers): string | null {
+  const key = headers.get("idempotency-key");
+  if (key !== null && !/^[\x21-\x7e]{1,255}$/.test(key))
+    throw new LakeError("invalid", "Idempotency-Key must be 1 to 255 visible ASCII characters.");
+  return key;
+}
+
+/** Server-sent events: `progress` with the job as it is, then `done` or `failed`. */
+function eventStream(jobs: AsyncIterable<Job>, stop: () => void): ReadableStream<string> {
+  const iterator = jobs[Symbol.asyncIterator]();
+  let heartbeat: ReturnType<typeof setInterval> | undefined;
+  const close = () => {
+    clearInterval(heartbeat);
+    stop();
+  };
+  return new ReadableStream<string>({
+    start(controller) {
+      heartbeat = setInterval(() => controller.enqueue(": still here\n\n"), HEARTBEAT_MS);
+    },
+    async pull(controller) {
+      const { value: job, done } = await iterator.next();
+      if (done) {
+        close();
+        controller.close();
+        return;
+      }
+      const event = job.status === "done" || job.status === "failed" ? job.status : "progress";
+      controller.enqueue(`event: ${event}\ndata: ${JSON.stringify(job)}\n\n`);
+    },
+    cancel: close,
+  });
+}
