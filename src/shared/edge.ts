@@ -8,7 +8,7 @@ import type { AnyElysia } from "elysia";
 import type { Series } from "./durations.ts";
 import { LakeError } from "./errors.ts";
 import type { Forward } from "./forward.ts";
-import { requestIdOf } from "./http.ts";
+import { leaveBody, requestIdOf } from "./http.ts";
 import type { KeyRing } from "./keys.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -129,6 +129,7 @@ export class Edge {
     trace.series = route.series;
     if (route.scope !== undefined) keys.authorize(headers, route.scope);
     if (keys.is_empty) refuseForeignPage(headers);
+    if (route.streams_body) leaveBody(request);
     return app.fetch(request);
   }
 

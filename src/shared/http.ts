@@ -53,6 +53,7 @@ export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes:
       // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
       .parser("none", () => null)
       .onParse({ as: "global" }, ({ request, contentType }) => {
+        if (unread.has(request)) return null;
         if (contentType === "application/json") return readJson(request, max_json_bytes);
         if (FORMS.includes(contentType)) throw notJson(contentType);
       })
@@ -60,6 +61,14 @@ export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes:
         problemResponse(translate(error, code, request), requestIdOf(request), log),
       )
   );
+}
+
+/** Requests whose route reads the body itself: this parser comes before the route's own `parse: "none"`. */
+const unread = new WeakSet<Request>();
+
+/** Keeps the request's body a stream, whatever its content type. */
+export function leaveBody(request: Request): void {
+  unread.add(request);
 }
 
 /** What Elysia would read by itself, without a limit; and what a page of any site may send unasked. */

@@ -10,6 +10,8 @@ export interface Route {
   readonly template: string;
   /** What a key must allow; undefined where no key is needed. */
   readonly scope: Scope | undefined;
+  /** Whether the route takes its body as a stream (`parse: "none"`), whatever its content type. */
+  readonly streams_body: boolean;
   readonly series: Series;
 }
 
@@ -34,11 +36,16 @@ export class RouteTable {
    */
   constructor(app: AnyElysia, durations: Durations, serviceOf: (path: string) => string) {
     for (const { method, path, hooks } of app.routes) {
-      const scope = (hooks as { scope?: Scope }).scope;
+      const { scope, parse = [] } = hooks as { scope?: Scope; parse?: { fn: unknown }[] };
       if (scope === undefined && !OPEN.test(path))
         throw new Error(`${method} ${path} names no scope: it needs ...door.needs("<service>:read|write")`);
       const series = durations.series({ service: serviceOf(path), route: path, method });
-      this.#methodsAt(path).set(method, { template: path, scope, series });
+      this.#methodsAt(path).set(method, {
+        template: path,
+        scope,
+        streams_body: parse.some((it) => it.fn === "none"),
+        series,
+      });
     }
     this.#patterns.sort((a, b) => precedence(b) - precedence(a));
   }
