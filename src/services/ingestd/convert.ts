@@ -3,7 +3,7 @@
  * made from a sample, every value checked; where one disagrees, or a row can't be read, the file is read
  * once more with exact types and line numbers. JSON goes the exact way at once, Parquet brings its types.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { LakeError, messageOf } from "../../shared/errors.ts";
@@ -35,11 +35,14 @@ const SAMPLE_BYTES = 1024 * 1024;
 const SAMPLE_RECORDS = 50_000;
 export const MAX_RECORD_CHARS = 16 * 1024 * 1024;
 
+/** Told as a phase begins, with the bytes that it will read: what is read of them is its progress. */
+export type EnterPhase = (name: "reading" | "converting", bytes: number) => void;
+
 /** @throws LakeError invalid, conflict; DuckDB's own errors */
 export async function convert(
   engine: Engine,
   request: ConvertRequest,
-  phase: (name: "reading" | "converting") => void,
+  phase: EnterPhase,
 ): Promise<Converted> {
   const head = await headOf(request.input);
   if (head.length === 0) throw new LakeError("invalid", "The file is empty.");
@@ -47,7 +50,8 @@ export async function convert(
   const format = request.read.format ?? (await detectFormat(request.input, head));
   if (format === "parquet") return convertParquet(engine, request, phase);
   if (format === "csv" || format === "tsv") return convertCsv(engine, request, format, phase);
-  phase("reading");
+  // JSON is read twice: for its shape, then for its values.
+  phase("reading", 2 * statSync(request.input).size);
   const by_line =
     format === "ndjson" || (request.read.format === undefined && (await firstLineIsObject(request.input)));
   return convertExact(engine, request, format, await jsonToTexts(request, by_line), phase);
@@ -101,7 +105,7 @@ function targetOf(request: ConvertRequest, columns: readonly FileColumn[]): Targ
 async function convertParquet(
   engine: Engine,
   request: ConvertRequest,
-  phase: (name: "converting") => void,
+  phase: EnterPhase,
 ): Promise<Converted> {
   let columns: FileColumn[];
   try {
@@ -116,7 +120,7 @@ async function convertParquet(
     if (error instanceof LakeError) throw error;
     throw new LakeError("invalid", `The file can't be read as Parquet: ${firstLine(error)}`);
   }
-  phase("converting");
+  phase("converting", statSync(request.input).size);
   const source = parquetSource(request.input, columns);
   const target = targetOf(request, columns);
   return copyChecked({
@@ -133,12 +137,12 @@ async function convertCsv(
   engine: Engine,
   request: ConvertRequest,
   format: FileFormat,
-  phase: (name: "reading" | "converting") => void,
+  phase: EnterPhase,
 ): Promise<Converted> {
   const sample = await sampleOf(request.input);
   const dialect = dialectOf(request, format, sample);
   const guess = guessColumns(request, dialect, sample);
-  phase("converting");
+  phase("converting", statSync(request.input).size);
   const target = targetOf(request, guess.columns);
   const source = csvSource(request.input, dialect, guess.header, guess.columns);
   const step: Step = { engine, request, format, source, target, rejected: { count: 0, samples: [] } };
@@ -148,7 +152,7 @@ async function convertCsv(
     // A guess that failed, or a row that DuckDB can't read: the exact way knows which.
     if (error instanceof LakeError || !isReadError(error)) throw error;
   }
-  phase("reading");
+  phase("reading", statSync(request.input).size);
   const exact = await csvToTexts(request, { ...dialect, max_record_chars: MAX_RECORD_CHARS }, guess);
   return convertExact(engine, request, format, exact, phase);
 }
@@ -238,9 +242,9 @@ async function convertExact(
   request: ConvertRequest,
   format: FileFormat,
   exact: ExactFile,
-  phase: (name: "converting") => void,
+  phase: EnterPhase,
 ): Promise<Converted> {
-  phase("converting");
+  phase("converting", statSync(exact.path).size);
   const source = textTableSource(exact.path, exact.columns);
   const target = targetOf(request, exact.columns);
   return copyChecked({ engine, request, format, source, target, rejected: exact.rejected }, exact.row_bytes);

@@ -1,4 +1,5 @@
 /** A conversion's own process: it can be killed on time and on memory, and takes nothing else down with it. */
+import { readFileSync } from "node:fs";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { convert, firstLine } from "./convert.ts";
 import { type Engine, openEngine } from "./engine.ts";
@@ -21,16 +22,30 @@ async function answer(request: Request): Promise<Answer> {
   if (engine === undefined) throw new Error("asked before it was opened");
   const open = engine;
   let phase: Progress["phase"] = request.kind === "merge" ? "merging" : "converting";
-  const tell = () => send({ kind: "progress", phase, percent: open.percent() });
+  let percent = open.percent;
+  const tell = () => send({ kind: "progress", phase, percent: percent() });
   const timer = setInterval(tell, PROGRESS_MS);
   try {
     if (request.kind === "merge") return await merge(open, request);
-    return await convert(open, request, (entered) => {
+    return await convert(open, request, (entered, bytes) => {
       phase = entered;
+      percent = readMeter(bytes) ?? open.percent;
       tell();
     });
   } finally {
     clearInterval(timer);
+  }
+}
+
+/** How much of the bytes to be read has been: DuckDB tells nothing of a COPY whose values are checked. */
+function readMeter(bytes: number): (() => number) | undefined {
+  const read = () => Number(/^rchar: (\d+)/.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
+  try {
+    const before = read();
+    return () => Math.min(99, (100 * (read() - before)) / bytes);
+  } catch {
+    // Not every system has it.
+    return undefined;
   }
 }
 
