@@ -1,6 +1,9 @@
 /** A neighbour in another process: one way to call it, with a deadline, and its problems as our errors. */
 import { fromProblem, LakeError, messageOf } from "./errors.ts";
 
+/** The pace below which sending a body of known size counts as no progress. */
+const MIN_BYTES_PER_MS = 10_000;
+
 export interface Call {
   method?: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   /** Sent as JSON. */
@@ -9,6 +12,7 @@ export interface Call {
   body?: BodyInit;
   query?: Record<string, string | number | boolean | undefined>;
   headers?: Record<string, string>;
+  /** How long the neighbour may stay without an answer once the body is sent; `json` reads within it, too. */
   timeout_ms?: number;
   signal?: AbortSignal;
   /** Statuses beside 2xx that the caller reads itself. */
@@ -16,8 +20,12 @@ export interface Call {
 }
 
 export interface HttpClient {
-  /** @throws LakeError the neighbour's own, or `unreachable` / `deadline` */
+  /**
+   * Answers once the neighbour has begun to: the body is the caller's to read, for as long as it takes.
+   * @throws LakeError the neighbour's own, or `unreachable`, `deadline`, `unavailable`
+   */
   call(path: string, call?: Call): Promise<Response>;
+  /** Reads the whole answer as JSON. @throws LakeError as `call` */
   json<T>(path: string, call?: Call): Promise<T>;
 }
 
@@ -29,37 +37,109 @@ export interface ClientOptions {
 }
 
 export function createHttpClient(options: ClientOptions): HttpClient {
-  async function call(path: string, call: Call = {}): Promise<Response> {
+  const { service } = options;
+
+  async function open(path: string, call: Call, deadline: Deadline): Promise<Response> {
     const url = new URL(options.base_url.replace(/\/$/, "") + path);
     for (const [name, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) url.searchParams.set(name, String(value));
-    const deadline = AbortSignal.timeout(call.timeout_ms ?? options.timeout_ms);
     const headers: Record<string, string> = {
       authorization: `Bearer ${options.service_token}`,
       ...call.headers,
     };
     if (call.json !== undefined) headers["content-type"] = "application/json";
-    let response: Response;
-    try {
-      response = await fetch(url, {
-        method: call.method ?? "GET",
-        headers,
-        body: call.json === undefined ? call.body : JSON.stringify(call.json),
-        redirect: "manual",
-        signal: call.signal ? AbortSignal.any([call.signal, deadline]) : deadline,
-      });
-    } catch (error) {
-      if (deadline.aborted)
-        throw new LakeError("deadline", `${options.service} did not answer in time.`, {}, error);
-      if (call.signal?.aborted) throw call.signal.reason;
-      throw new LakeError("unreachable", `${options.service} could not be reached.`, {}, messageOf(error));
-    }
+    const response = await fetch(url, {
+      method: call.method ?? "GET",
+      headers,
+      body: call.json === undefined ? deadline.covering(call.body) : JSON.stringify(call.json),
+      redirect: "manual",
+      signal: call.signal ? AbortSignal.any([call.signal, deadline.signal]) : deadline.signal,
+    });
     if (response.ok || call.accept?.includes(response.status)) return response;
-    const problem = await response.json().catch(() => undefined);
-    throw fromProblem(problem, response.status, `${options.service} answered ${response.status}.`);
+    throw await refusal(service, response);
   }
+
+  /** Runs a call and what is read of it under one deadline, every failure in our words. */
+  async function within<T>(call: Call, work: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const deadline = new Deadline(call.timeout_ms ?? options.timeout_ms);
+    try {
+      return await work(deadline);
+    } catch (error) {
+      if (deadline.signal.aborted)
+        throw new LakeError("deadline", `${service} did not answer in time.`, {}, error);
+      if (error instanceof LakeError) throw error;
+      if (call.signal?.aborted) throw call.signal.reason;
+      throw new LakeError("unreachable", `${service} could not be reached.`, {}, messageOf(error));
+    } finally {
+      deadline.clear();
+    }
+  }
+
   return {
-    call,
-    json: async <T>(path: string, options?: Call) => (await (await call(path, options)).json()) as T,
+    call: (path, call = {}) => within(call, (deadline) => open(path, call, deadline)),
+    json: <T>(path: string, call: Call = {}) =>
+      within(call, async (deadline) => (await (await open(path, call, deadline)).json()) as T),
   };
+}
+
+/** How long nothing may move: begun anew by each chunk of a streamed body. */
+class Deadline {
+  readonly #abort = new AbortController();
+  readonly #timeout_ms: number;
+  #timer: ReturnType<typeof setTimeout>;
+
+  constructor(timeout_ms: number) {
+    this.#timeout_ms = timeout_ms;
+    this.#timer = this.#start(timeout_ms);
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** The same body; sending it is progress, not silence. */
+  covering(body: BodyInit | undefined): BodyInit | undefined {
+    if (body instanceof ReadableStream)
+      return (body as ReadableStream<Uint8Array>).pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform: (chunk, controller) => {
+            this.#begin(this.#timeout_ms);
+            controller.enqueue(chunk);
+          },
+        }),
+      );
+    const bytes = body instanceof Blob ? body.size : ArrayBuffer.isView(body) ? body.byteLength : 0;
+    this.#begin(this.#timeout_ms + bytes / MIN_BYTES_PER_MS);
+    return body;
+  }
+
+  #begin(timeout_ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = this.#start(timeout_ms);
+  }
+
+  #start(timeout_ms: number): ReturnType<typeof setTimeout> {
+    return setTimeout(() => this.#abort.abort(), timeout_ms);
+  }
+}
+
+/** The error an answer stands for, with what its headers say beside the problem document. */
+async function refusal(service: string, response: Response): Promise<LakeError> {
+  const problem = await response.json().catch(() => undefined);
+  const error = fromProblem(problem, response.status, `${service} answered ${response.status}.`);
+  // Our own key was refused, not the caller's, who could do nothing about it.
+  if (error.code === "unauthenticated")
+    return new LakeError(
+      "unavailable",
+      `${service} does not know this lake's service token; both must run on one data_dir.`,
+    );
+  const retry_after_s = Number(response.headers.get("retry-after") ?? Number.NaN);
+  if (Number.isFinite(retry_after_s)) error.details.retry_after_s = retry_after_s;
+  const content_range = response.headers.get("content-range");
+  if (content_range !== null) error.details.content_range = content_range;
+  return error;
 }

@@ -5,6 +5,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -62,18 +63,20 @@ export class KeyRing {
    */
   identify(headers: Headers): Principal {
     const key = presentedKey(headers);
-    if (key === undefined) {
-      if (this.#keys.size === 0) return ANYONE;
+    // A wrong service token is refused even where anyone may call: its sender takes itself for a service.
+    if (key?.startsWith("lhs_")) {
+      if (timingSafeEqual(sha256(key), this.#service_digest)) return SERVICE;
+      throw new LakeError("unauthenticated", "The service token is not this lake's.");
+    }
+    if (this.is_empty) return ANYONE;
+    if (key === undefined)
       throw new LakeError(
         "unauthenticated",
         "Send a key as `Authorization: Bearer lh_…` or `x-api-key: lh_…`.",
       );
-    }
-    if (key.startsWith("lhs_") && timingSafeEqual(sha256(key), this.#service_digest)) return SERVICE;
     const name = /^lh_([a-z0-9-]{1,64})_/.exec(key)?.[1];
     const stored = name === undefined ? undefined : this.#keys.get(name);
     if (stored && timingSafeEqual(sha256(key), stored.digest)) return stored.principal;
-    if (this.#keys.size === 0 && !key.startsWith("lhs_")) return ANYONE;
     throw new LakeError("unauthenticated", "The key is not known here.");
   }
 
@@ -85,14 +88,11 @@ export class KeyRing {
   }
 }
 
+/** Undefined where there is none, or none of a form we know (Basic, two of them joined by a comma). */
 function presentedKey(headers: Headers): string | undefined {
   const direct = headers.get("x-api-key");
-  if (direct !== null) return direct;
-  const authorization = headers.get("authorization");
-  if (authorization === null) return undefined;
-  const bearer = /^Bearer +(\S+)$/i.exec(authorization);
-  if (!bearer) throw new LakeError("unauthenticated", "Only `Authorization: Bearer <key>` is understood.");
-  return bearer[1];
+  if (direct !== null) return direct.trim();
+  return /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1];
 }
 
 function sha256(text: string): Buffer {
@@ -105,27 +105,32 @@ export function createKey(name: string): { key: string; sha256: string } {
   return { key, sha256: sha256(key).toString("hex") };
 }
 
-/** The token by which this lake's own processes know each other; made by whichever starts first. */
+/**
+ * The token by which this lake's own processes know each other; made by whichever starts first.
+ * @throws Error where the file holds anything else: services would refuse each other, or trust a guess
+ */
 export function serviceToken(data_dir: string): string {
   mkdirSync(data_dir, { recursive: true });
   const path = join(data_dir, "service.token");
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
-  // Written aside and linked, so that of two processes starting at once one wins whole.
+  if (!existsSync(path)) makeServiceToken(path);
+  const token = readFileSync(path, "utf8").trim();
+  if (!/^lhs_[A-Za-z0-9_-]{43}$/.test(token))
+    throw new Error(`${path} holds no service token; stop every service of this lake and delete it`);
+  return token;
+}
+
+/** Written aside and linked, so that of two processes starting at once one wins whole. */
+function makeServiceToken(path: string): void {
   const aside = `${path}.${process.pid}.${randomBytes(4).toString("hex")}`;
   const fd = openSync(aside, "wx", 0o600);
-  writeSync(fd, `lhs_${randomBytes(32).toString("base64url")}\n`);
-  fsyncSync(fd);
-  closeSync(fd);
   try {
+    writeSync(fd, `lhs_${randomBytes(32).toString("base64url")}\n`);
+    fsyncSync(fd);
     linkSync(aside, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
+    closeSync(fd);
     rmSync(aside, { force: true });
   }
-  return readFileSync(path, "utf8").trim();
 }
