@@ -8,7 +8,7 @@ import type { AnyElysia } from "elysia";
 import type { Series } from "./durations.ts";
 import { LakeError } from "./errors.ts";
 import type { Forward } from "./forward.ts";
-import { leaveBody, requestIdOf } from "./http.ts";
+import { leaveBody, newRequestId, rememberRequestId } from "./http.ts";
 import type { KeyRing } from "./keys.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -46,6 +46,7 @@ export interface EdgeOptions {
 }
 
 interface Trace {
+  readonly request_id: string;
   readonly method: string;
   readonly path: string;
   readonly started_ms: number;
@@ -78,18 +79,24 @@ export class Edge {
   readonly fetch = (request: Request, server: Server<undefined>): Response | Promise<Response> => {
     const started_ms = performance.now();
     this.#last_arrival_ms = started_ms;
-    const trace = { method: request.method, path: pathOf(request.url), started_ms, series: this.#unknown };
+    const trace: Trace = {
+      request_id: newRequestId(request),
+      method: request.method,
+      path: pathOf(request.url),
+      started_ms,
+      series: this.#unknown,
+    };
     this.#under_way.set(request, trace);
     let answer: Response | Promise<Response>;
     try {
       answer = this.#dispatch(request, trace, server);
     } catch (error) {
-      return this.#finish(request, this.#problem(error, request), trace, server);
+      return this.#finish(request, this.#problem(error, trace), trace, server);
     }
     if (!(answer instanceof Promise)) return this.#finish(request, answer, trace, server);
     return answer.then(
       (response) => this.#finish(request, response, trace, server),
-      (error) => this.#finish(request, this.#problem(error, request), trace, server),
+      (error) => this.#finish(request, this.#problem(error, trace), trace, server),
     );
   };
 
@@ -130,6 +137,7 @@ export class Edge {
     if (route.scope !== undefined) keys.authorize(headers, route.scope);
     if (keys.is_empty) refuseForeignPage(headers);
     if (route.streams_body) leaveBody(request);
+    rememberRequestId(request, trace.request_id);
     return app.fetch(request);
   }
 
@@ -154,7 +162,7 @@ export class Edge {
     keys.identify(request.headers);
     if (keys.is_empty) refuseForeignPage(request.headers);
     const { url } = request;
-    return forward(request, url.slice(url.indexOf("/v1/", 7) + 3), requestIdOf(request), server);
+    return forward(request, url.slice(url.indexOf("/v1/", 7) + 3), trace.request_id, server);
   }
 
   #routeOf({ method, path }: Trace): Route {
@@ -169,7 +177,7 @@ export class Edge {
     this.#under_way.delete(request);
     const duration_ms = performance.now() - trace.started_ms;
     const { status, headers } = response;
-    const request_id = requestIdOf(request);
+    const { request_id } = trace;
     headers.set("x-request-id", request_id);
     if (this.#is_draining) headers.set("connection", "close");
     if (headers.get("content-type")?.startsWith("text/event-stream")) server.timeout(request, 0);
@@ -180,8 +188,8 @@ export class Edge {
     return response;
   }
 
-  #problem(error: unknown, request: Request): Response {
-    return problemResponse(error, requestIdOf(request), this.#options.log);
+  #problem(error: unknown, { request_id }: Trace): Response {
+    return problemResponse(error, request_id, this.#options.log);
   }
 }
 

@@ -50,31 +50,57 @@ export function createForward(options: ForwardOptions): { forward: Forward; clos
   const { service, timeout_ms } = options;
   const { address, authority } = locate(options);
   const pool = new Pool(address);
-  const waiting = new Set<Call>();
-  let sweeper: Timer | undefined;
+  const waiting = new Waiting();
 
-  function sweep(): void {
-    const now_ms = performance.now();
-    for (const call of waiting) call.look(now_ms);
-    if (waiting.size > 0) return;
-    clearInterval(sweeper);
-    sweeper = undefined;
-  }
-
-  const forward: Forward = async (request, path, request_id, server) => {
+  // Not async, and no stream where there is none: at small requests each promise counts.
+  const forward: Forward = (request, path, request_id, server) => {
     const { head, length } = requestHead(request, path, authority, request_id, server);
-    const small =
-      length !== undefined && length > 0 && length <= SMALL_BYTES ? await request.bytes() : undefined;
-    const call = new Call(service, request, pool, waiting, timeout_ms);
-    waiting.add(call);
-    sweeper ??= setInterval(sweep, SWEEP_MS);
-    return call.run(head, small ?? (length === 0 ? null : undefined));
+    const send = (body: Body) => {
+      const call = new Call(service, request, pool, waiting, timeout_ms);
+      waiting.add(call);
+      return call.run(head, body);
+    };
+    if (length === 0) return send(NO_BODY);
+    if (length === undefined || length > SMALL_BYTES) return send(STREAMED);
+    return request.bytes().then(send);
   };
   return { forward, close: () => pool.close() };
 }
 
+const NO_BODY = Symbol("no body");
+const STREAMED = Symbol("streamed");
+type Body = Uint8Array | typeof NO_BODY | typeof STREAMED;
+
+/** The calls without an answer yet, looked at every few milliseconds: cheaper than a timer for each. */
+class Waiting {
+  readonly #calls: Call[] = [];
+  #sweeper: Timer | undefined;
+
+  add(call: Call): void {
+    call.place = this.#calls.push(call) - 1;
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  remove(call: Call): void {
+    const last = this.#calls.pop();
+    if (last === undefined || last === call) return;
+    this.#calls[call.place] = last;
+    last.place = call.place;
+  }
+
+  #sweep(): void {
+    const now_ms = performance.now();
+    for (const call of [...this.#calls]) call.look(now_ms);
+    if (this.#calls.length > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+}
+
 /** A request on its way, until its answer has begun; then the answer's stream. */
 class Call implements Exchange {
+  /** Where it stands among those that wait. */
+  place = -1;
   readonly #answer = Promise.withResolvers<Response>();
   #connection: Connection | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -91,26 +117,26 @@ class Call implements Exchange {
     private readonly service: string,
     private readonly request: Request,
     private readonly pool: Pool,
-    private readonly waiting: Set<Call>,
+    private readonly waiting: Waiting,
     private readonly timeout_ms: number,
   ) {}
 
-  /** @param body whole; null for none; undefined for one that is streamed */
-  run(head: string, body: Uint8Array | null | undefined): Promise<Response> {
-    const bytes = Buffer.allocUnsafe(head.length + (body?.length ?? 0));
+  run(head: string, body: Body): Promise<Response> {
+    const whole = typeof body === "symbol" ? undefined : body;
+    const bytes = Buffer.allocUnsafe(head.length + (whole?.length ?? 0));
     bytes.write(head, 0, "latin1");
-    if (body) bytes.set(body, head.length);
+    if (whole) bytes.set(whole, head.length);
     const send = (connection: Connection) => {
       if (this.#is_over) return this.pool.release(connection);
       this.#connection = connection;
       connection.begin(this, this.request.method === "HEAD");
       const blocked = connection.write(bytes);
-      if (body !== undefined) this.#is_sent = true;
+      if (body !== STREAMED) this.#is_sent = true;
       else this.#stream(connection, blocked).catch((error) => this.fail(error));
     };
     const idle = this.pool.idle();
     if (idle) {
-      if (body === null && REPEATABLE.has(this.request.method))
+      if (body === NO_BODY && REPEATABLE.has(this.request.method))
         this.#again = () => this.pool.fresh().then(send, (error) => this.fail(error));
       send(idle);
     } else this.pool.fresh().then(send, (error) => this.fail(error));
@@ -223,7 +249,7 @@ class Call implements Exchange {
   }
 
   #settle(response: Response | undefined, problem?: LakeError): void {
-    this.waiting.delete(this);
+    this.waiting.remove(this);
     if (response) this.#answer.resolve(response);
     else this.#answer.reject(problem);
   }

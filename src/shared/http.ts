@@ -33,14 +33,15 @@ const request_ids = new WeakMap<Request, string>();
 const id_prefix = `${crypto.randomUUID().slice(0, 18)}-`;
 let id_count = 0;
 
-/** The id that came with the request where it is fit to be passed on, or a new one. */
-export function requestIdOf(request: Request): string {
-  const known = request_ids.get(request);
-  if (known !== undefined) return known;
+/** The id that came with a request where it is fit to be passed on, or a new one. */
+export function newRequestId(request: Request): string {
   const given = request.headers.get("x-request-id");
-  const id = given !== null && REQUEST_ID.test(given) ? given : id_prefix + (++id_count).toString(36);
-  request_ids.set(request, id);
-  return id;
+  return given !== null && REQUEST_ID.test(given) ? given : id_prefix + (++id_count).toString(36);
+}
+
+/** Lets a request's problems, which are worded inside the router, carry the id it was given at the edge. */
+export function rememberRequestId(request: Request, request_id: string): void {
+  request_ids.set(request, request_id);
 }
 
 /**
@@ -58,7 +59,7 @@ export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes:
         if (FORMS.includes(contentType)) throw notJson(contentType);
       })
       .onError({ as: "global" }, ({ error, code, request }) =>
-        problemResponse(translate(error, code, request), requestIdOf(request), log),
+        problemResponse(translate(error, code, request), request_ids.get(request) ?? "", log),
       )
   );
 }
