@@ -10,16 +10,28 @@ import type { Binding, BoundFile, TableContent } from "./protocol.ts";
 import { quoteName, quotePath, quoteText } from "./quote.ts";
 
 /** Makes the view of a binding. @throws QueryFailure, or what DuckDB throws */
-export async function bindTable(connection: DuckDBConnection, footers: Footers, binding: Binding): Promise<void> {
-  if (!binding.content) throw new QueryFailure("internal", `no content for ${binding.schema}.${binding.view}`);
+export async function bindTable(
+  connection: DuckDBConnection,
+  footers: Footers,
+  binding: Binding,
+): Promise<void> {
+  if (!binding.content)
+    throw new QueryFailure("internal", `no content for ${binding.schema}.${binding.view}`);
   const select = await selectOf(connection, footers, binding.content);
   await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(binding.schema)}`);
-  await connection.run(`CREATE OR REPLACE VIEW ${quoteName(binding.schema)}.${quoteName(binding.view)} AS ${select}`);
+  await connection.run(
+    `CREATE OR REPLACE VIEW ${quoteName(binding.schema)}.${quoteName(binding.view)} AS ${select}`,
+  );
 }
 
-async function selectOf(connection: DuckDBConnection, footers: Footers, content: TableContent): Promise<string> {
+async function selectOf(
+  connection: DuckDBConnection,
+  footers: Footers,
+  content: TableContent,
+): Promise<string> {
   if (content.files.length === 0) return emptySelect(content.fields);
-  if (!wantsFooters(content)) return groupSelects(content, { files: content.files, reading: "by_id" }).join(" UNION ALL ");
+  if (!wantsFooters(content))
+    return groupSelects(content, { files: content.files, reading: "by_id" }).join(" UNION ALL ");
   const groups = new Map<string, Group & { footer: Footer }>();
   const known = await footers.read(
     connection,
@@ -75,7 +87,9 @@ async function readsAlike(
   const [first] = files;
   if (!same_names || !first) return false;
   const columns = fields.map((field) => quoteName(field.name)).join(", ");
-  const there = await connection.prepare(`SELECT ${columns} FROM read_parquet([${quotePath(first.path)}], hive_partitioning = false)`);
+  const there = await connection.prepare(
+    `SELECT ${columns} FROM read_parquet([${quotePath(first.path)}], hive_partitioning = false)`,
+  );
   const wanted = await connection.prepare(emptySelect(fields));
   return fields.every((_, i) => String(there.columnType(i)) === String(wanted.columnType(i)));
 }
@@ -102,8 +116,13 @@ function groupSelects(content: TableContent, { files, footer, reading }: Group):
   if (whole.length > 0) selects.push(`SELECT ${columns.join(", ")} FROM ${read(whole)}`);
   if (thinned.length > 0) {
     if (content.fields.some((field) => ["filename", "file_row_number"].includes(field.name.toLowerCase())))
-      throw new QueryFailure("invalid", "A table with position deletes can't be read while a column is named filename or file_row_number; rename the column.");
-    selects.push(`SELECT ${columns.join(", ")} FROM ${read(thinned)} ANTI JOIN (${deletedRows(thinned)}) AS x ON f.filename = x.path AND f.file_row_number = x.pos`);
+      throw new QueryFailure(
+        "invalid",
+        "A table with position deletes can't be read while a column is named filename or file_row_number; rename the column.",
+      );
+    selects.push(
+      `SELECT ${columns.join(", ")} FROM ${read(thinned)} ANTI JOIN (${deletedRows(thinned)}) AS x ON f.filename = x.path AND f.file_row_number = x.pos`,
+    );
   }
   return selects;
 }
@@ -117,13 +136,16 @@ function deletedRows(files: BoundFile[]): string {
 
 function schemaMap(fields: readonly IcebergField[]): string {
   const entries = fields.map(
-    (field) => `${field.id}: {name: ${quoteText(field.name)}, type: ${quoteText(duckdbType(field.type))}, default_value: NULL}`,
+    (field) =>
+      `${field.id}: {name: ${quoteText(field.name)}, type: ${quoteText(duckdbType(field.type))}, default_value: NULL}`,
   );
   return `MAP {${entries.join(", ")}}`;
 }
 
 function emptySelect(fields: readonly IcebergField[]): string {
-  const columns = fields.map((field) => `CAST(NULL AS ${duckdbType(field.type)}) AS ${quoteName(field.name)}`);
+  const columns = fields.map(
+    (field) => `CAST(NULL AS ${duckdbType(field.type)}) AS ${quoteName(field.name)}`,
+  );
   return `SELECT ${columns.join(", ")} WHERE false`;
 }
 
@@ -139,7 +161,8 @@ function sameNames(type: IcebergType, column: PhysicalColumn): boolean {
   if (type.type !== column.kind) return false;
   const [first, second] = column.children as [PhysicalColumn, PhysicalColumn?];
   if (type.type === "list") return sameNames(type.element, first);
-  if (type.type === "map") return second !== undefined && sameNames(type.key, first) && sameNames(type.value, second);
+  if (type.type === "map")
+    return second !== undefined && sameNames(type.key, first) && sameNames(type.value, second);
   return type.fields.every((field) => {
     const by_id = column.children.find((child) => child.field_id === field.id);
     const by_name = column.children.find((child) => child.name.toLowerCase() === field.name.toLowerCase());
@@ -154,8 +177,15 @@ interface MappedField {
 }
 
 /** A logical field out of the columns of one file, built from what lies there. */
-function projectField(field: IcebergField, columns: readonly PhysicalColumn[], prefix: string, mapping: unknown): string {
-  const mapped = (Array.isArray(mapping) ? (mapping as MappedField[]) : []).find((it) => it["field-id"] === field.id);
+function projectField(
+  field: IcebergField,
+  columns: readonly PhysicalColumn[],
+  prefix: string,
+  mapping: unknown,
+): string {
+  const mapped = (Array.isArray(mapping) ? (mapping as MappedField[]) : []).find(
+    (it) => it["field-id"] === field.id,
+  );
   const column =
     columns.find((it) => it.field_id === field.id) ??
     columns.find((it) => it.field_id === null && (mapped?.names ?? [field.name]).includes(it.name));
@@ -163,16 +193,27 @@ function projectField(field: IcebergField, columns: readonly PhysicalColumn[], p
   return project(`${prefix}${quoteName(column.name)}`, field.type, column, mapped?.fields, 0);
 }
 
-function project(value: string, type: IcebergType, column: PhysicalColumn, mapping: unknown, depth: number): string {
+function project(
+  value: string,
+  type: IcebergType,
+  column: PhysicalColumn,
+  mapping: unknown,
+  depth: number,
+): string {
   if (typeof type === "string" || column.kind !== type.type) return `CAST(${value} AS ${duckdbType(type)})`;
   const item = `x${depth}`;
-  const inner = (name: string) => (Array.isArray(mapping) ? (mapping as MappedField[]).find((it) => it.names.includes(name))?.fields : undefined);
+  const inner = (name: string) =>
+    Array.isArray(mapping)
+      ? (mapping as MappedField[]).find((it) => it.names.includes(name))?.fields
+      : undefined;
   const [first, second] = column.children as [PhysicalColumn, PhysicalColumn];
   if (type.type === "list")
     return `list_transform(${value}, lambda ${item}: ${project(item, type.element, first, inner("element"), depth + 1)})`;
   if (type.type === "map")
     return `map_from_entries(list_transform(map_entries(${value}), lambda ${item}: {k: ${project(`${item}.key`, type.key, first, inner("key"), depth + 1)}, v: ${project(`${item}.value`, type.value, second, inner("value"), depth + 1)}}))`;
-  const members = type.fields.map((field) => `${quoteName(field.name)} := ${projectField(field, column.children, `(${value}).`, mapping)}`);
+  const members = type.fields.map(
+    (field) => `${quoteName(field.name)} := ${projectField(field, column.children, `(${value}).`, mapping)}`,
+  );
   return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${members.join(", ")}) END`;
 }
 

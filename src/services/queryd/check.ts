@@ -41,7 +41,8 @@ const TABLES = new Set([
   "PIVOT",
   "SHOW_REF",
 ]);
-const MODIFIERS = /^(LIMIT|LIMIT_PERCENT|ORDER|DISTINCT)_MODIFIER$|^ORDER_DEFAULT$|^(ASCENDING|DESCENDING|ASC|DESC)$|_TYPE_INFO$/;
+const MODIFIERS =
+  /^(LIMIT|LIMIT_PERCENT|ORDER|DISTINCT)_MODIFIER$|^ORDER_DEFAULT$|^(ASCENDING|DESCENDING|ASC|DESC)$|_TYPE_INFO$/;
 
 type Tree = { [member: string]: unknown };
 type Scope = ReadonlySet<string>;
@@ -83,14 +84,16 @@ function walkStatement(sql: string, serialized: string): TableReference[] {
     position?: string;
     statements?: Tree[];
   };
-  if (parsed.error) throw notSerializable(sql, parsed.error_type ?? "", parsed.error_message ?? "", parsed.position);
+  if (parsed.error)
+    throw notSerializable(sql, parsed.error_type ?? "", parsed.error_message ?? "", parsed.position);
   const statements = parsed.statements ?? [];
   if (statements.length !== 1) throw wrongCount(statements.length);
   const walk: Walk = { sql, tables: new Map() };
   try {
     visit(statements[0], new Set(), walk);
   } catch (error) {
-    if (error instanceof RangeError) throw new QueryFailure("sql_refused", "The statement is nested too deeply.");
+    if (error instanceof RangeError)
+      throw new QueryFailure("sql_refused", "The statement is nested too deeply.");
     throw error;
   }
   return [...walk.tables.values()];
@@ -99,7 +102,10 @@ function walkStatement(sql: string, serialized: string): TableReference[] {
 function wrongCount(count: number): QueryFailure {
   return count === 0
     ? new QueryFailure("invalid", "There is no statement in the SQL; send one SELECT.")
-    : new QueryFailure("sql_refused", `One statement at a time: this has ${count}. Send each in a request of its own.`);
+    : new QueryFailure(
+        "sql_refused",
+        `One statement at a time: this has ${count}. Send each in a request of its own.`,
+      );
 }
 
 function notSerializable(sql: string, type: string, message: string, position?: string): QueryFailure {
@@ -112,9 +118,15 @@ function notSerializable(sql: string, type: string, message: string, position?: 
   if (!message.startsWith("Only SELECT")) return new QueryFailure("invalid", `${message}.`);
   const verb = /^[\s(;]*([A-Za-z]+)/.exec(withoutComments(sql))?.[1]?.toUpperCase() ?? "";
   if (verb === "PIVOT" || /\bPIVOT\b/i.test(sql))
-    return new QueryFailure("sql_refused", "A PIVOT needs its values spelled out here: PIVOT t ON column IN ('a', 'b') USING …");
+    return new QueryFailure(
+      "sql_refused",
+      "A PIVOT needs its values spelled out here: PIVOT t ON column IN ('a', 'b') USING …",
+    );
   const what = verb === "" ? "This" : verb === "WITH" ? "A WITH around anything but a SELECT" : verb;
-  return new QueryFailure("sql_refused", `${what} is not allowed: only one SELECT may run here. Tables change through ingest and the catalog.`);
+  return new QueryFailure(
+    "sql_refused",
+    `${what} is not allowed: only one SELECT may run here. Tables change through ingest and the catalog.`,
+  );
 }
 
 function withoutComments(sql: string): string {
@@ -128,13 +140,12 @@ function visit(value: unknown, scope: Scope, walk: Walk): void {
   }
   if (typeof value !== "object" || value === null) return;
   const node = value as Tree;
-  if (node.class !== undefined) return visitExpression(node, scope, walk);
-  if (typeof node.type === "string") {
-    if (QUERY_NODES.has(node.type)) return visitQuery(node, scope, walk);
-    if (TABLES.has(node.type)) return visitTable(node, scope, walk);
-    if (!MODIFIERS.test(node.type)) throw refuse(walk, node, `This form of SQL (${node.type}) is not allowed here.`);
-  }
-  members(node, scope, walk);
+  if (node.class !== undefined) visitExpression(node, scope, walk);
+  else if (QUERY_NODES.has(String(node.type))) visitQuery(node, scope, walk);
+  else if (TABLES.has(String(node.type))) visitTable(node, scope, walk);
+  else if (typeof node.type === "string" && !MODIFIERS.test(node.type))
+    throw refuse(walk, node, `This form of SQL (${node.type}) is not allowed here.`);
+  else members(node, scope, walk);
 }
 
 function members(node: Tree, scope: Scope, walk: Walk, except: readonly string[] = []): void {
@@ -143,7 +154,8 @@ function members(node: Tree, scope: Scope, walk: Walk, except: readonly string[]
 
 function visitExpression(node: Tree, scope: Scope, walk: Walk): void {
   const kind = String(node.class);
-  if (!EXPRESSIONS.has(kind)) throw refuse(walk, node, `This form of expression (${kind}) is not allowed here.`);
+  if (!EXPRESSIONS.has(kind))
+    throw refuse(walk, node, `This form of expression (${kind}) is not allowed here.`);
   if (kind === "CONSTANT") return;
   if (kind === "FUNCTION" || kind === "WINDOW") requireFunction(node, FUNCTIONS, walk);
   members(node, scope, walk);
@@ -154,7 +166,8 @@ function requireFunction(node: Tree, allowed: ReadonlySet<string>, walk: Walk): 
   if (allowed.has(name.toLowerCase())) return;
   const words = [...allowed].filter((it) => /^[a-z]/.test(it));
   const near = closest(name.toLowerCase(), words);
-  const hint = distance(name.toLowerCase(), near) <= Math.min(2, name.length / 3) ? ` (did you mean ${near}?)` : "";
+  const hint =
+    distance(name.toLowerCase(), near) <= Math.min(2, name.length / 3) ? ` (did you mean ${near}?)` : "";
   throw refuse(walk, node, `${name} ${whyRefused(name.toLowerCase())}${hint}.`);
 }
 
@@ -183,13 +196,21 @@ function visitTable(node: Tree, scope: Scope, walk: Walk): void {
   if (node.type === "BASE_TABLE") visitBaseTable(node, scope, walk);
   else if (node.type === "TABLE_FUNCTION") {
     const call = node.function as Tree;
-    if (call?.class !== "FUNCTION") throw refuse(walk, node, "This form of table function is not allowed here.");
+    if (call?.class !== "FUNCTION")
+      throw refuse(walk, node, "This form of table function is not allowed here.");
     requireFunction(call, TABLE_FUNCTIONS, walk);
     members(call, scope, walk);
     members(node, scope, walk, ["function"]);
     return;
-  } else if (node.type === "SHOW_REF" && (node.query === undefined || !["DESCRIBE", "SUMMARY"].includes(String(node.show_type))))
-    throw refuse(walk, node, "SHOW is not allowed here; the catalog lists its tables at GET /v1/catalog/list.");
+  } else if (
+    node.type === "SHOW_REF" &&
+    (node.query === undefined || !["DESCRIBE", "SUMMARY"].includes(String(node.show_type)))
+  )
+    throw refuse(
+      walk,
+      node,
+      "SHOW is not allowed here; the catalog lists its tables at GET /v1/catalog/list.",
+    );
   members(node, scope, walk);
 }
 
@@ -199,11 +220,23 @@ function visitBaseTable(node: Tree, scope: Scope, walk: Walk): void {
   if (node.at_clause !== undefined)
     throw refuse(walk, node, "AT (…) is not read here; give the snapshot or time as the request's as_of.");
   if (node.catalog_name !== undefined && node.catalog_name !== "")
-    throw refuse(walk, node, `Write the table as namespace.table: ${node.catalog_name}.${namespace}.${name} has a part too many.`);
+    throw refuse(
+      walk,
+      node,
+      `Write the table as namespace.table: ${node.catalog_name}.${namespace}.${name} has a part too many.`,
+    );
   // recurring.<cte> names all rows so far of a recursive CTE with USING KEY.
-  if ((namespace === null || namespace.toLowerCase() === "recurring") && scope.has(name.toLowerCase())) return;
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name) || (namespace !== null && !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(namespace)))
-    throw refuse(walk, node, `"${name.slice(0, 200)}" is no table of the catalog: a query reads tables by name, never files.`);
+  if ((namespace === null || namespace.toLowerCase() === "recurring") && scope.has(name.toLowerCase()))
+    return;
+  if (
+    !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name) ||
+    (namespace !== null && !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(namespace))
+  )
+    throw refuse(
+      walk,
+      node,
+      `"${name.slice(0, 200)}" is no table of the catalog: a query reads tables by name, never files.`,
+    );
   const key = `${namespace ?? ""}.${name}`.toLowerCase();
   if (!walk.tables.has(key))
     walk.tables.set(key, { namespace, name, offset: Number(node.query_location ?? 0) });

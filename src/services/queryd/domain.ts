@@ -67,7 +67,10 @@ interface Asked {
 function validate(request: QueryRequest, limits: QuerydLimits): Asked {
   const bytes = Buffer.byteLength(request.sql, "utf8");
   if (bytes > limits.max_sql_bytes)
-    throw new LakeError("too_large", `The statement has ${bytes} bytes; at most ${limits.max_sql_bytes} are read.`);
+    throw new LakeError(
+      "too_large",
+      `The statement has ${bytes} bytes; at most ${limits.max_sql_bytes} are read.`,
+    );
   if (request.sql.includes("\0")) throw new LakeError("invalid", "The statement holds a NUL character.");
   const params = request.params ?? null;
   const count = params === null ? 0 : Object.keys(params).length;
@@ -75,7 +78,10 @@ function validate(request: QueryRequest, limits: QuerydLimits): Asked {
     throw new LakeError("invalid", `params has ${count} values; at most ${limits.max_params} are read.`);
   const max_rows = request.max_rows ?? limits.max_rows;
   if (max_rows > limits.max_rows_cap)
-    throw new LakeError("invalid", `max_rows may be at most ${limits.max_rows_cap}; for more, ask for NDJSON, CSV or Parquet by the Accept header.`);
+    throw new LakeError(
+      "invalid",
+      `max_rows may be at most ${limits.max_rows_cap}; for more, ask for NDJSON, CSV or Parquet by the Accept header.`,
+    );
   const timeout_ms = request.timeout_ms ?? limits.timeout_ms;
   if (timeout_ms > limits.timeout_ms)
     throw new LakeError("invalid", `timeout_ms may be at most ${limits.timeout_ms} (got ${timeout_ms}).`);
@@ -108,7 +114,8 @@ async function run(
       return settled(await worker.ask(question), worker, options.log);
     } catch (error) {
       // A failed query may have left a view unmade: what the worker shows is not known any more.
-      for (const { schema, view, content } of question.bindings) if (content) worker.views.delete(`${schema}.${view}`);
+      for (const { schema, view, content } of question.bindings)
+        if (content) worker.views.delete(`${schema}.${view}`);
       throw error;
     }
   };
@@ -119,7 +126,8 @@ async function run(
   if (asked.format === "ndjson" || asked.format === "csv") {
     const body = await streamFifo(worker.fifo, ask, (ended) => {
       if (ended === "cancelled") life.cancel();
-      else if (ended === "failed") options.log.warn({ format: asked.format }, "a query failed while its rows were being sent");
+      else if (ended === "failed")
+        options.log.warn({ format: asked.format }, "a query failed while its rows were being sent");
       done();
     });
     return { kind: "stream", format: asked.format, body };
@@ -141,7 +149,8 @@ async function parse(
   log: Log,
 ): Promise<TableReference[]> {
   const reply = settled(await worker.ask({ ask: "check", sql }), worker, log);
-  if (reply.reply !== "checked") throw new LakeError("internal", `a worker answered ${reply.reply} to a check`);
+  if (reply.reply !== "checked")
+    throw new LakeError("internal", `a worker answered ${reply.reply} to a check`);
   if (parsed.size >= PARSED_KEPT) parsed.clear();
   if (sql.length <= PARSED_MAX_CHARS) parsed.set(sql, reply.tables);
   return reply.tables;
@@ -151,7 +160,8 @@ async function parse(
 function settled(reply: Reply, worker: WorkerProcess, log: Log): Exclude<Reply, { reply: "failed" }> {
   if (reply.reply !== "failed") return reply;
   const error = new LakeError(reply.code, reply.message, reply.details, reply.cause);
-  if (reply.fatal || reply.code === "unavailable") log.error({ err: { code: reply.code, cause: reply.cause } }, "query failed");
+  if (reply.fatal || reply.code === "unavailable")
+    log.error({ err: { code: reply.code, cause: reply.cause } }, "query failed");
   if (reply.fatal) worker.kill(error);
   throw error;
 }
@@ -172,7 +182,13 @@ class Life {
     this.#onKilled = onKilled;
     this.#asker = asker;
     this.#deadline = setTimeout(() => {
-      this.#kill("deadline", new LakeError("deadline", `The query did not finish within ${timeout_ms} ms, waiting for a worker included.`));
+      this.#kill(
+        "deadline",
+        new LakeError(
+          "deadline",
+          `The query did not finish within ${timeout_ms} ms, waiting for a worker included.`,
+        ),
+      );
     }, timeout_ms);
     if (asker?.aborted) this.cancel();
     asker?.addEventListener("abort", this.cancel, { once: true });

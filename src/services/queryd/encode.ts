@@ -4,10 +4,11 @@
  */
 import {
   type DuckDBArrayType,
+  type DuckDBDateValue,
   type DuckDBListType,
   type DuckDBMapType,
   type DuckDBStructType,
-  DuckDBTimestampTZValue,
+  type DuckDBTimestampTZValue,
   DuckDBTimestampValue,
   type DuckDBType,
   DuckDBTypeId,
@@ -44,6 +45,11 @@ function float32(value: number): string {
   return String(Number(value.toPrecision(9)));
 }
 
+const date: Encoder = (value) => {
+  const it = value as DuckDBDateValue;
+  return it.isFinite ? asText(it) : it.days > 0 ? '"infinity"' : '"-infinity"';
+};
+
 const instant: Encoder = (value) => {
   const it = value as DuckDBTimestampTZValue;
   const text = new DuckDBTimestampValue(it.micros).toString();
@@ -68,7 +74,7 @@ const ENCODERS: Partial<Record<DuckDBTypeId, Encoder>> = {
   [DuckDBTypeId.VARCHAR]: plain,
   [DuckDBTypeId.ENUM]: plain,
   [DuckDBTypeId.UUID]: asText,
-  [DuckDBTypeId.DATE]: asText,
+  [DuckDBTypeId.DATE]: date,
   [DuckDBTypeId.TIME]: asText,
   [DuckDBTypeId.TIMESTAMP]: asTime,
   [DuckDBTypeId.TIMESTAMP_MS]: asTime,
@@ -115,14 +121,16 @@ const WHOLE = new Set([
 /** SQL that makes, of a value of this type, something whose to_json() is what this value is answered as. */
 export function jsonExpression(value: string, type: DuckDBType, depth = 0): string {
   const item = `x${depth}`;
-  if (type.alias === "JSON") return `CASE WHEN ${looseJson(value)} THEN to_json(${value}::VARCHAR) ELSE ${value} END`;
+  if (type.alias === "JSON")
+    return `CASE WHEN ${looseJson(value)} THEN to_json(${value}::VARCHAR) ELSE ${value} END`;
   if (AS_IT_IS.has(type.typeId) && type.alias === undefined) return value;
   if (WHOLE.has(type.typeId))
     return `CASE WHEN ${value} BETWEEN ${type.typeId === DuckDBTypeId.UBIGINT || type.typeId === DuckDBTypeId.UHUGEINT ? 0 : -MAX_SAFE} AND ${MAX_SAFE} THEN to_json(${value}) ELSE to_json(${value}::VARCHAR) END`;
   switch (type.typeId) {
     case DuckDBTypeId.FLOAT:
     case DuckDBTypeId.DOUBLE:
-      return `CASE WHEN isfinite(${value}) THEN to_json(${value}) WHEN isnan(${value}) THEN '"NaN"'::JSON WHEN ${value} > 0 THEN '"Infinity"'::JSON WHEN ${value} < 0 THEN '"-Infinity"'::JSON END`;
+      // A FLOAT by its own shortest text, since to_json would widen 0.1 to 0.10000000149011612.
+      return `CASE WHEN isfinite(${value}) THEN ${type.typeId === DuckDBTypeId.FLOAT ? `${value}::VARCHAR::JSON` : `to_json(${value})`} WHEN isnan(${value}) THEN '"NaN"'::JSON WHEN ${value} > 0 THEN '"Infinity"'::JSON WHEN ${value} < 0 THEN '"-Infinity"'::JSON END`;
     case DuckDBTypeId.TIMESTAMP:
     case DuckDBTypeId.TIMESTAMP_MS:
     case DuckDBTypeId.TIMESTAMP_S:

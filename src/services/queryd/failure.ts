@@ -96,14 +96,29 @@ export function fromDuckdb(error: unknown, sql: string, prefix_bytes: number | u
       { cause: message },
     );
   if (type === "Permission")
-    return new QueryFailure("sql_refused", "The statement reaches for what no query may touch (files, settings or the network).", {}, { cause: message });
-  if (type === "INTERNAL" || type === "FATAL" || /internal error|fatal error|invalidated/i.test(raw.slice(0, 200)))
+    return new QueryFailure(
+      "sql_refused",
+      "The statement reaches for what no query may touch (files, settings or the network).",
+      {},
+      { cause: message },
+    );
+  if (
+    type === "INTERNAL" ||
+    type === "FATAL" ||
+    /internal error|fatal error|invalidated/i.test(raw.slice(0, 200))
+  )
     return new QueryFailure("internal", "The query engine failed.", {}, { cause: raw, fatal: true });
   if (type === "IO" || type === "HTTP" || type === "Serialization")
-    return new QueryFailure("unavailable", "A data file of the table could not be read; if it stays so, the table may have been expired or damaged.", {}, { cause: message });
+    return new QueryFailure(
+      "unavailable",
+      "A data file of the table could not be read; if it stays so, the table may have been expired or damaged.",
+      {},
+      { cause: message },
+    );
   if (!INVALID.has(type) && type !== "")
     return new QueryFailure("invalid", sentence(type, message), {}, { cause: raw });
-  const position = it.position === undefined || prefix_bytes === undefined ? undefined : Number(it.position) - prefix_bytes;
+  const position =
+    it.position === undefined || prefix_bytes === undefined ? undefined : Number(it.position) - prefix_bytes;
   return new QueryFailure("invalid", sentence(type, message), {
     ...at(sql, position),
     ...(it.candidates ? { candidates: it.candidates.split(",").slice(0, 20) } : {}),
@@ -136,7 +151,9 @@ export function toReply(error: unknown, private_paths: readonly string[]): Reply
     code: failure?.code ?? "internal",
     message: clean(failure?.message ?? "The query engine failed."),
     details: failure ? (JSON.parse(clean(JSON.stringify(failure.details))) as ErrorDetails) : {},
-    ...(cause === undefined ? {} : { cause: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) }),
+    ...(cause === undefined
+      ? {}
+      : { cause: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause) }),
     ...(failure === undefined || failure.fatal ? { fatal: true } : {}),
   };
 }

@@ -64,7 +64,9 @@ function footerOf(rows: Row[]): Footer {
     columns,
     signature: rows
       .slice(1)
-      .map((it) => [it.name, it.type, it.num_children, it.converted_type, it.logical_type, it.field_id].join("\u0001"))
+      .map((it) =>
+        [it.name, it.type, it.num_children, it.converted_type, it.logical_type, it.field_id].join("\u0001"),
+      )
       .join("\u0002"),
   };
 }

@@ -1,12 +1,12 @@
 /** Parameters of a statement: JSON values as DuckDB's, each bound once and none left over. */
 import {
+  BIGINT,
+  DOUBLE,
   DuckDBBooleanType,
   type DuckDBConnection,
   type DuckDBPreparedStatement,
   type DuckDBType,
   type DuckDBValue,
-  BIGINT,
-  DOUBLE,
   VARCHAR,
 } from "@duckdb/node-api";
 import type { Checker } from "./check.ts";
@@ -33,14 +33,20 @@ export async function bindParams(
   const given = new Map(
     Array.isArray(params)
       ? params.map((value, i): [string, SqlParam] => [String(i + 1), value])
-      : Object.entries(params ?? {}).map(([name, value]): [string, SqlParam] => [name.replace(/^\$/, "").toLowerCase(), value]),
+      : Object.entries(params ?? {}).map(([name, value]): [string, SqlParam] => [
+          name.replace(/^\$/, "").toLowerCase(),
+          value,
+        ]),
   );
   const used = new Set<string>();
   for (let index = 1; index <= statement.parameterCount; index++) {
     const name = statement.parameterName(index).toLowerCase();
     const value = given.get(name);
     if (value === undefined)
-      throw new QueryFailure("invalid", `The statement asks for parameter $${name}, which params does not give.`);
+      throw new QueryFailure(
+        "invalid",
+        `The statement asks for parameter $${name}, which params does not give.`,
+      );
     used.add(name);
     const bound = await boundValue({ connection, checker }, name, value);
     if (bound.value === null) statement.bindNull(index);
@@ -64,16 +70,27 @@ async function boundValue(reader: ParamReader, name: string, value: SqlParam): P
 function elementType(name: string, values: readonly unknown[]): string {
   const kinds = new Set(values.filter((it) => it !== null).map((it) => typeof it));
   if (kinds.size > 1)
-    throw new QueryFailure("invalid", `Parameter $${name} mixes ${[...kinds].join(" and ")} in one list; give {type, value} instead.`);
+    throw new QueryFailure(
+      "invalid",
+      `Parameter $${name} mixes ${[...kinds].join(" and ")} in one list; give {type, value} instead.`,
+    );
   const [kind] = kinds;
-  if (kind === "number") return values.every((it) => it === null || Number.isSafeInteger(it)) ? "BIGINT" : "DOUBLE";
+  if (kind === "number")
+    return values.every((it) => it === null || Number.isSafeInteger(it)) ? "BIGINT" : "DOUBLE";
   return kind === "boolean" ? "BOOLEAN" : "VARCHAR";
 }
 
 /** Lets DuckDB read the value as the type; the type is checked as a statement is, being SQL too. */
-async function typed({ connection, checker }: ParamReader, name: string, type: string, value: unknown): Promise<Bound> {
+async function typed(
+  { connection, checker }: ParamReader,
+  name: string,
+  type: string,
+  value: unknown,
+): Promise<Bound> {
   const from_json = typeof value === "object" && value !== null;
-  const sql = from_json ? `SELECT CAST(CAST($1 AS JSON) AS ${type}\n) AS v` : `SELECT CAST($1 AS ${type}\n) AS v`;
+  const sql = from_json
+    ? `SELECT CAST(CAST($1 AS JSON) AS ${type}\n) AS v`
+    : `SELECT CAST($1 AS ${type}\n) AS v`;
   try {
     const tables = await checker.check(sql);
     const statement = await connection.prepare(sql);
@@ -85,6 +102,11 @@ async function typed({ connection, checker }: ParamReader, name: string, type: s
     const rows = await result.getRows();
     return { value: rows[0]?.[0] ?? null, type: result.columnType(0) };
   } catch (error) {
-    throw new QueryFailure("invalid", `Parameter $${name}: ${JSON.stringify(value)?.slice(0, 200)} can't be read as ${type.slice(0, 200)}.`, {}, { cause: error });
+    throw new QueryFailure(
+      "invalid",
+      `Parameter $${name}: ${JSON.stringify(value)?.slice(0, 200)} can't be read as ${type.slice(0, 200)}.`,
+      {},
+      { cause: error },
+    );
   }
 }

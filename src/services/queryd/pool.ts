@@ -124,9 +124,13 @@ export class WorkerPool {
 
   #full(): LakeError {
     const seconds = Math.ceil((this.#held_ms * (this.#waiting.length + 1)) / this.#options.workers / 1000);
-    return new LakeError("queue_full", `${this.#waiting.length} queries are waiting already; try again shortly.`, {
-      retry_after_s: Math.min(60, Math.max(1, seconds)),
-    });
+    return new LakeError(
+      "queue_full",
+      `${this.#waiting.length} queries are waiting already; try again shortly.`,
+      {
+        retry_after_s: Math.min(60, Math.max(1, seconds)),
+      },
+    );
   }
 
   #put(worker: WorkerProcess): void {
@@ -156,18 +160,17 @@ export class WorkerPool {
     }
     this.#all.add(worker);
     this.#starting++;
-    worker.ready
-      .then(
-        () => {
-          this.#fault = undefined;
-          this.#starting--;
-          if (worker.alive) this.#put(worker);
-        },
-        (error: unknown) => {
-          this.#starting--;
-          if (!this.#closed) this.#startFailed(error);
-        },
-      );
+    worker.ready.then(
+      () => {
+        this.#fault = undefined;
+        this.#starting--;
+        if (worker.alive) this.#put(worker);
+      },
+      (error: unknown) => {
+        this.#starting--;
+        if (!this.#closed) this.#startFailed(error);
+      },
+    );
     void worker.exited.then(() => {
       this.#all.delete(worker);
       const at = this.#idle.indexOf(worker);

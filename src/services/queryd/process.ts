@@ -1,11 +1,28 @@
 /** The parent's side of one worker process: asked one thing at a time, killed when it must be. */
-import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, statSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+
 import { dlopen, FFIType } from "bun:ffi";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
+import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { LakeError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
-import { FIFO_NAME, type Question, type Ready, type Reply, RESULT_NAME, type WorkerSettings } from "./protocol.ts";
+import {
+  FIFO_NAME,
+  type Question,
+  RESULT_NAME,
+  type Ready,
+  type Reply,
+  type WorkerSettings,
+} from "./protocol.ts";
 
 const ENTRY = join(import.meta.dir, "worker.ts");
 const MIB = 1024 * 1024;
@@ -82,7 +99,8 @@ export class WorkerProcess {
   ask(question: Question): Promise<Reply> {
     if (this.#fate) return Promise.reject(this.#fate);
     if (this.#ended) return Promise.reject(this.#died());
-    if (this.#pending) return Promise.reject(new LakeError("internal", "a worker was asked while it was busy"));
+    if (this.#pending)
+      return Promise.reject(new LakeError("internal", "a worker was asked while it was busy"));
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
       this.#child.send(question);
@@ -176,7 +194,8 @@ function makeFifo(path: string): void {
   libc ??= dlopen(process.platform === "darwin" ? "libc.dylib" : "libc.so.6", {
     mkfifo: { args: [FFIType.ptr, FFIType.u32], returns: FFIType.i32 },
   }).symbols as unknown as typeof libc;
-  if (libc?.mkfifo(Buffer.from(`${path}\0`), 0o600) !== 0) throw new LakeError("internal", `mkfifo failed for ${path}`);
+  if (libc?.mkfifo(Buffer.from(`${path}\0`), 0o600) !== 0)
+    throw new LakeError("internal", `mkfifo failed for ${path}`);
 }
 
 /** Both ends of a FIFO without blocking: `keeper` holds off its end until the writer's outcome is known. */

@@ -72,7 +72,14 @@ export type Reply =
   | { reply: "file" }
   /** Everything has been written to the FIFO. */
   | { reply: "streamed" }
-  | { reply: "failed"; code: ErrorCode; message: string; details: ErrorDetails; cause?: string; fatal?: boolean };
+  | {
+      reply: "failed";
+      code: ErrorCode;
+      message: string;
+      details: ErrorDetails;
+      cause?: string;
+      fatal?: boolean;
+    };
 
 /** What a worker says by itself, once: that it can be asked. */
 export interface Ready {

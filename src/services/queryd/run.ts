@@ -5,7 +5,14 @@ import type { Checker } from "./check.ts";
 import { encodeJsonText, encoderOf, jsonExpression, typeName } from "./encode.ts";
 import { fromDuckdb, QueryFailure } from "./failure.ts";
 import { bindParams, type ParamReader } from "./params.ts";
-import { FIFO_NAME, INLINE_ANSWER_CHARS, type Question, type Reply, RESULT_NAME, type WorkerSettings } from "./protocol.ts";
+import {
+  FIFO_NAME,
+  INLINE_ANSWER_CHARS,
+  type Question,
+  RESULT_NAME,
+  type Reply,
+  type WorkerSettings,
+} from "./protocol.ts";
 import { quoteName, quoteText } from "./quote.ts";
 
 export type Run = Extract<Question, { ask: "run" }>;
@@ -34,7 +41,8 @@ export async function runStatement(
   const reader = { connection, checker };
   const statement = await prepareOne(reader, question);
   const columns = await columnsOf(reader, statement, question, body);
-  if (question.format === "json") return answer(reader, settings, question, body, statement, columns, started_ms);
+  if (question.format === "json")
+    return answer(reader, settings, question, body, statement, columns, started_ms);
   const copy = copyOf(settings, question, body, columns);
   const writer = await guarded(() => connection.prepare(copy), question.sql, undefined);
   await bindParams(reader, writer, question.params);
@@ -56,7 +64,8 @@ async function prepareOne(reader: ParamReader, { sql, params }: Run): Promise<Du
       const extracted = await reader.connection.extractStatements(sql);
       if (extracted.count !== 1) throw new QueryFailure("sql_refused", "One statement at a time.");
       const statement = await extracted.prepare(0);
-      if (statement.statementType !== SELECT) throw new QueryFailure("sql_refused", "Only a SELECT may run here.");
+      if (statement.statementType !== SELECT)
+        throw new QueryFailure("sql_refused", "Only a SELECT may run here.");
       await bindParams(reader, statement, params);
       return statement;
     },
@@ -131,7 +140,8 @@ function distinctNames(columns: readonly Column[]): string[] {
   const seen = new Set<string>();
   return columns.map(({ name }) => {
     let free = name;
-    for (let i = 1; seen.has(free.toLowerCase()) || (i > 1 && taken.has(free.toLowerCase())); i++) free = `${name}_${i}`;
+    for (let i = 1; seen.has(free.toLowerCase()) || (i > 1 && taken.has(free.toLowerCase())); i++)
+      free = `${name}_${i}`;
     seen.add(free.toLowerCase());
     return free;
   });
@@ -149,7 +159,9 @@ async function answer(
   const by_duckdb = columns.some((it) => !encoderOf(it.type));
   let source = statement;
   if (by_duckdb) {
-    const sql = wrapped(body, columns, (value, { type }) => (encoderOf(type) ? value : `to_json(${jsonExpression(value, type)})::VARCHAR`));
+    const sql = wrapped(body, columns, (value, { type }) =>
+      encoderOf(type) ? value : `to_json(${jsonExpression(value, type)})::VARCHAR`,
+    );
     source = await guarded(() => reader.connection.prepare(sql), question.sql, undefined);
     await bindParams(reader, source, question.params);
   }
@@ -164,7 +176,8 @@ async function answer(
       question.sql,
       by_duckdb ? undefined : 0,
     );
-    const elapsed_ms = Math.round((question.elapsed_before_ms + performance.now() - started_ms) * 1000) / 1000;
+    const elapsed_ms =
+      Math.round((question.elapsed_before_ms + performance.now() - started_ms) * 1000) / 1000;
     out.write(
       `],"row_count":${row_count},"truncated":${truncated},"elapsed_ms":${elapsed_ms},"snapshot_ids":${JSON.stringify(question.snapshot_ids)}}`,
     );
@@ -192,7 +205,8 @@ async function writeRows(
       for (let i = 0; i < encoders.length; i++) {
         const value = values[i]?.[row];
         if (i > 0) line += ",";
-        line += value === null || value === undefined ? "null" : (encoders[i] as (it: unknown) => string)(value);
+        line +=
+          value === null || value === undefined ? "null" : (encoders[i] as (it: unknown) => string)(value);
       }
       out.write(`${line}]`);
     }

@@ -31,7 +31,8 @@ export const SqlBody = t.Object(
   {
     sql: t.String({
       minLength: 1,
-      description: "One SELECT (or VALUES, FROM, WITH, PIVOT … IN, DESCRIBE, SUMMARIZE), in DuckDB's dialect.",
+      description:
+        "One SELECT (or VALUES, FROM, WITH, PIVOT … IN, DESCRIBE, SUMMARIZE), in DuckDB's dialect.",
       examples: ["SELECT city, count(*) AS trips FROM trips GROUP BY ALL ORDER BY trips DESC"],
     }),
     params: t.Optional(
@@ -51,14 +52,19 @@ export const SqlBody = t.Object(
       t.Integer({ minimum: 1, description: "Rows of a JSON answer; the other formats are unlimited." }),
     ),
     timeout_ms: t.Optional(
-      t.Integer({ minimum: 1, description: "The query's deadline, waiting included; at most the service's own." }),
+      t.Integer({
+        minimum: 1,
+        description: "The query's deadline, waiting included; at most the service's own.",
+      }),
     ),
   },
   { additionalProperties: false },
 );
 
 export const SqlAnswer = t.Object({
-  columns: t.Array(t.Object({ name: t.String(), type: t.String({ description: "DuckDB's name of the type" }) })),
+  columns: t.Array(
+    t.Object({ name: t.String(), type: t.String({ description: "DuckDB's name of the type" }) }),
+  ),
   rows: t.Array(t.Array(t.Unknown())),
   row_count: t.Integer({ description: "Rows in this answer" }),
   truncated: t.Boolean({ description: "Whether there were more than max_rows" }),

@@ -10,7 +10,11 @@ export type OnEnd = (ended: "whole" | "failed" | "cancelled") => void;
  * thrown instead of streamed.
  * @param start asks the worker; settles when everything has been written, rejects when it failed
  */
-export async function streamFifo(path: string, start: () => Promise<unknown>, onEnd: OnEnd): Promise<ReadableStream<Uint8Array>> {
+export async function streamFifo(
+  path: string,
+  start: () => Promise<unknown>,
+  onEnd: OnEnd,
+): Promise<ReadableStream<Uint8Array>> {
   const { reader: fd, keeper } = openFifo(path);
   const reader = Bun.file(fd).stream().getReader();
   // Without the keeper the reader would see an end before the worker has opened its side; once the

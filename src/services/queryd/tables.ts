@@ -40,7 +40,10 @@ export async function resolveTables(
   for (const { schema, view, name } of tables) {
     const other = slots.get(`${schema}.${view}`);
     if (other !== undefined && other !== name)
-      throw new LakeError("invalid", `${other} and ${name} can't stand in one query, their names being the same to SQL.`);
+      throw new LakeError(
+        "invalid",
+        `${other} and ${name} can't stand in one query, their names being the same to SQL.`,
+      );
     slots.set(`${schema}.${view}`, name);
   }
   return tables;
@@ -56,9 +59,15 @@ interface When {
 function readAsOf(as_of: SqlBody["as_of"], tables: number): When {
   if (as_of === undefined) return { all: undefined, by_table: new Map() };
   if (typeof as_of !== "string")
-    return { all: undefined, by_table: new Map(Object.entries(as_of).map(([name, value]) => [full(name).toLowerCase(), value])) };
+    return {
+      all: undefined,
+      by_table: new Map(Object.entries(as_of).map(([name, value]) => [full(name).toLowerCase(), value])),
+    };
   if (SNAPSHOT_ID.test(as_of) && tables !== 1)
-    throw new LakeError("invalid", `as_of as one snapshot id needs a statement that names one table; this names ${tables}. Write {"table": "id"}.`);
+    throw new LakeError(
+      "invalid",
+      `as_of as one snapshot id needs a statement that names one table; this names ${tables}. Write {"table": "id"}.`,
+    );
   return { all: as_of, by_table: new Map() };
 }
 
@@ -67,7 +76,10 @@ function selection(when: When, name: string): { snapshot_id?: string; as_of?: st
   if (value === undefined) return {};
   if (SNAPSHOT_ID.test(value)) return { snapshot_id: value };
   if (!RFC3339.test(value) || Number.isNaN(Date.parse(value)))
-    throw new LakeError("invalid", `as_of must be an RFC 3339 time, as in "2026-01-31T00:00:00Z", or a snapshot id (got ${JSON.stringify(value.slice(0, 100))}).`);
+    throw new LakeError(
+      "invalid",
+      `as_of must be an RFC 3339 time, as in "2026-01-31T00:00:00Z", or a snapshot id (got ${JSON.stringify(value.slice(0, 100))}).`,
+    );
   return { as_of: value };
 }
 
@@ -75,10 +87,19 @@ function full(name: string): string {
   return name.includes(".") ? name : `${DEFAULT_NAMESPACE}.${name}`;
 }
 
-async function resolveTable(catalogd: Catalogd, sql: string, reference: TableReference, when: When): Promise<ResolvedTable> {
+async function resolveTable(
+  catalogd: Catalogd,
+  sql: string,
+  reference: TableReference,
+  when: When,
+): Promise<ResolvedTable> {
   const schema = (reference.namespace ?? "main").toLowerCase();
   if (RESERVED.has(schema))
-    throw new LakeError("sql_refused", `${reference.namespace} is a name of the engine's own, and no namespace that a query can read.`, at(sql, reference.offset));
+    throw new LakeError(
+      "sql_refused",
+      `${reference.namespace} is a name of the engine's own, and no namespace that a query can read.`,
+      at(sql, reference.offset),
+    );
   const written = `${reference.namespace ?? DEFAULT_NAMESPACE}.${reference.name}`;
   const slot = { schema, view: reference.name.toLowerCase() };
   try {
@@ -104,7 +125,11 @@ async function nameInOtherCase(
   if (names.includes(written)) throw error;
   const same = names.filter((name) => name.toLowerCase() === written.toLowerCase());
   if (same.length > 1)
-    throw new LakeError("invalid", `${reference.name} could be ${same.join(" or ")}; write it exactly as it is.`, at(sql, reference.offset));
+    throw new LakeError(
+      "invalid",
+      `${reference.name} could be ${same.join(" or ")}; write it exactly as it is.`,
+      at(sql, reference.offset),
+    );
   if (same.length === 1) return same[0] as string;
   const near = nearest(written, names);
   const shown = reference.namespace === null ? reference.name : `${reference.namespace}.${reference.name}`;
@@ -114,17 +139,28 @@ async function nameInOtherCase(
       : names.length === 0
         ? "the catalog is empty: ingest a file first."
         : "GET /v1/catalog/list tells what is there.";
-  throw new LakeError("not_found", `There is no table ${shown}: ${hint}`, { ...at(sql, reference.offset), candidates: near });
+  throw new LakeError("not_found", `There is no table ${shown}: ${hint}`, {
+    ...at(sql, reference.offset),
+    candidates: near,
+  });
 }
 
 function nearest(written: string, names: readonly string[]): string[] {
-  const short = (name: string) => (name.startsWith(`${DEFAULT_NAMESPACE}.`) ? name.slice(DEFAULT_NAMESPACE.length + 1) : name);
+  const short = (name: string) =>
+    name.startsWith(`${DEFAULT_NAMESPACE}.`) ? name.slice(DEFAULT_NAMESPACE.length + 1) : name;
   const wanted = written.toLowerCase();
   const table = wanted.slice(wanted.indexOf(".") + 1);
   const far = (name: string) =>
-    Math.min(distance(name.toLowerCase(), wanted), distance(name.slice(name.indexOf(".") + 1).toLowerCase(), table));
+    Math.min(
+      distance(name.toLowerCase(), wanted),
+      distance(name.slice(name.indexOf(".") + 1).toLowerCase(), table),
+    );
   const within = names.filter((name) => far(name) <= Math.max(2, table.length / 3));
-  if (within.length > 0) return within.sort((a, b) => far(a) - far(b)).slice(0, SUGGESTED).map(short);
+  if (within.length > 0)
+    return within
+      .sort((a, b) => far(a) - far(b))
+      .slice(0, SUGGESTED)
+      .map(short);
   return names.length > 0 && names.length <= SUGGESTED ? [short(closest(written, [...names]))] : [];
 }
 
@@ -162,7 +198,10 @@ function contentOf(plan: ScanPlan, storage: string): TableContent {
 }
 
 function pathOf(storage: string, key: string): string {
-  if (!key.startsWith("warehouse/") || key.split("/").some((part) => part === ".." || part === "." || part === ""))
+  if (
+    !key.startsWith("warehouse/") ||
+    key.split("/").some((part) => part === ".." || part === "." || part === "")
+  )
     throw new LakeError("internal", `a data file lies outside of the warehouse: ${key}`);
   return join(storage, key);
 }

@@ -40,7 +40,8 @@ class Worker {
     try {
       const checked = await this.#check(question.sql);
       if (question.ask === "check") return { reply: "checked", tables: checked.tables };
-      for (const binding of question.bindings) if (binding.content) await bindTable(connection, this.#footers, binding);
+      for (const binding of question.bindings)
+        if (binding.content) await bindTable(connection, this.#footers, binding);
       return await runStatement(connection, this.checker, this.settings, question, checked.body, started_ms);
     } catch (error) {
       const failure = fromDuckdb(error, question.sql);
