@@ -118,6 +118,7 @@ function decode(file: Buffer): AvroFile {
   if (schema_json === undefined) throw new Error("its header has no schema");
   const type = typeOf(schema_json);
   const sync = file.subarray(offset, offset + 16);
+  if (sync.length < 16) throw new Error("its header is cut off");
   const records: unknown[] = [];
   for (let at = offset + 16; at < file.length; ) {
     const [count, after_count] = readLong(file, at);

@@ -195,6 +195,12 @@ export interface ManifestRead {
 
 /** @throws LakeError invalid for what isn't supported, named; internal where the file is damaged */
 export function decodeManifest(bytes: Uint8Array, manifest: ManifestFile): ManifestRead {
+  // Avro can't tell a file cut off between two blocks from a whole one.
+  if (BigInt(bytes.length) !== manifest.manifest_length)
+    throw new LakeError(
+      "internal",
+      `${manifest.manifest_path} has ${bytes.length} bytes and should have ${manifest.manifest_length}.`,
+    );
   const { records, schema } = decodeAvro(bytes, manifest.manifest_path);
   const entries = (records as ManifestEntry[]).map((entry) => ({
     ...entry,
