@@ -21,7 +21,10 @@ inBothCompositionsOfProcesses("d4: a CSV becomes Parquet and is registered", (st
     await lake.restart(lake.targetOf("ingestd"));
 
     const manifest = await fetch(`${lake.url}/v1/catalog/manifest/sales`);
-    const table = (await manifest.json()) as { snapshot_id: string; objects: { key: string; rows: number }[] };
+    const table = (await manifest.json()) as {
+      snapshot_id: string;
+      objects: { key: string; rows: number }[];
+    };
     expect(table.snapshot_id).toBe(made.snapshot_id);
     expect(table.objects.map((it) => it.rows)).toEqual([2]);
 
