@@ -1,16 +1,20 @@
 /** The bytes of an object, in and out: counted, hashed and cut to a range, never held whole. */
-import { existsSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { closeSync, existsSync, openSync, read, readSync } from "node:fs";
+import { promisify } from "node:util";
 import { LakeError } from "../../shared/errors.ts";
 import type { ByteRange, ObjectBody, ObjectInfo, ObjectRead } from "./schema.ts";
 import type { Chunks } from "./store.ts";
 
-/** Up to here an object is read at once; past it, it is read as the reader takes it. */
+/**
+ * Up to here an object is read at once, on the loop: from the page cache that takes microseconds, where a
+ * trip through the thread pool takes ten times as long. Past it, it is read as the reader takes it.
+ */
 const WHOLE_BYTES = 256 * 1024;
 const CHUNK_BYTES = 1024 * 1024;
 
+const readAsync = promisify(read);
 const CAN_REOPEN = existsSync("/dev/fd");
-const open_files = new WeakMap<ReadableStream, { file: FileHandle; start: number; end: number }>();
+const open_files = new WeakMap<ReadableStream, { file: OpenFile; start: number; end: number }>();
 
 export interface MeterOptions {
   readonly max_bytes: number;
@@ -67,19 +71,36 @@ async function* chunksOf(body: ObjectBody): Chunks {
   yield* (body instanceof Blob ? body.stream() : body) as ReadableStream<Uint8Array>;
 }
 
+/** An open file, closed once: its number is another file's afterwards. */
+export class OpenFile {
+  readonly fd: number;
+  #is_open = true;
+
+  /** @throws the system's error */
+  constructor(path: string, flags: number) {
+    this.fd = openSync(path, flags);
+  }
+
+  close(): void {
+    if (!this.#is_open) return;
+    this.#is_open = false;
+    closeSync(this.fd);
+  }
+}
+
 /**
  * The bytes asked for of an open file. Takes the file over: it is closed once they are read or given up.
  * @throws LakeError `range_not_satisfiable`
  */
-export async function bodyOf(
-  file: FileHandle,
+export function bodyOf(
+  file: OpenFile,
   info: ObjectInfo,
   asked: ByteRange | undefined,
-): Promise<Pick<ObjectRead, "body" | "range">> {
+): Pick<ObjectRead, "body" | "range"> {
   const range = asked && resolveRange(asked, info);
   const start = range?.start ?? 0;
   const end = range ? range.end + 1 : info.size;
-  const body = end - start <= WHOLE_BYTES ? await readWhole(file, start, end) : streamOf(file, start, end);
+  const body = end - start <= WHOLE_BYTES ? readWhole(file, start, end) : streamOf(file, start, end);
   return range ? { body, range } : { body };
 }
 
@@ -98,32 +119,32 @@ export function resolveRange(asked: ByteRange, info: ObjectInfo): { start: numbe
   return { start, end };
 }
 
-async function readWhole(file: FileHandle, start: number, end: number): Promise<Blob> {
+function readWhole(file: OpenFile, start: number, end: number): Blob {
   const bytes = new Uint8Array(end - start);
   for (let at = 0; at < bytes.byteLength; ) {
-    const { bytesRead } = await file.read(bytes, at, bytes.byteLength - at, start + at);
-    if (bytesRead === 0) throw shrunk();
-    at += bytesRead;
+    const count = readSync(file.fd, bytes, at, bytes.byteLength - at, start + at);
+    if (count === 0) throw shrunk();
+    at += count;
   }
-  await file.close();
+  file.close();
   return new Blob([bytes]);
 }
 
-function streamOf(file: FileHandle, start: number, end: number): ReadableStream<Uint8Array> {
+function streamOf(file: OpenFile, start: number, end: number): ReadableStream<Uint8Array> {
   let at = start;
   const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const bytes = new Uint8Array(Math.min(CHUNK_BYTES, end - at));
-        const { bytesRead } = await file.read(bytes, 0, bytes.byteLength, at);
-        if (bytesRead === 0) {
-          await file.close();
-          throw shrunk();
-        }
+        const { bytesRead } = await readAsync(file.fd, bytes, 0, bytes.byteLength, at).catch((error) => {
+          file.close();
+          throw error;
+        });
         at += bytesRead;
-        controller.enqueue(bytes.subarray(0, bytesRead));
-        if (at < end) return;
-        await file.close();
+        if (bytesRead > 0) controller.enqueue(bytes.subarray(0, bytesRead));
+        if (bytesRead > 0 && at < end) return;
+        file.close();
+        if (at < end) throw shrunk();
         controller.close();
       },
       cancel: () => file.close(),
@@ -138,7 +159,7 @@ function streamOf(file: FileHandle, start: number, end: number): ReadableStream<
 export interface SendableFile {
   readonly blob: Blob;
   /** To be called once the server has opened it, and not before: the number may then be another file's. */
-  close(): Promise<void>;
+  close(): void;
 }
 
 /**

@@ -74,6 +74,8 @@ export class StoragedDomain implements Storaged {
    * @throws LakeError not_found, precondition_failed, range_not_satisfiable
    */
   async getIf(key: string, conditions: Conditions, range?: ByteRange): Promise<ConditionalRead> {
+    if (Object.values(conditions).every((it) => it === undefined))
+      return { unchanged: false, ...(await this.get(key, range)) };
     for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt++) {
       const { unchanged, info } = await this.headIf(key, conditions);
       if (unchanged) return { unchanged, info };

@@ -6,6 +6,7 @@
 import type { Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { LakeError } from "../../shared/errors.ts";
 import { errnoOf } from "../../shared/files.ts";
 import { LAKE_PREFIX } from "./keys.ts";
@@ -13,7 +14,7 @@ import { type Area, fromBytes, type Layout, readName, toBytes } from "./layout.t
 import type { ObjectInfo } from "./schema.ts";
 import type { ListPage, ListQuery } from "./store.ts";
 
-/** How many objects' details are fetched at a time. */
+/** How many objects' details are fetched before others get their turn. */
 const DETAILS_AT_A_TIME = 64;
 
 interface Folder {
@@ -35,7 +36,7 @@ interface Entry {
 export async function listPage(
   layout: Layout,
   query: ListQuery,
-  find: (key: string) => Promise<ObjectInfo | undefined>,
+  find: (key: string) => ObjectInfo | undefined,
 ): Promise<ListPage> {
   const prefix = toBytes(query.prefix);
   const delimiter = toBytes(query.delimiter);
@@ -67,12 +68,13 @@ export async function listPage(
 
 async function details(
   keys: readonly string[],
-  find: (key: string) => Promise<ObjectInfo | undefined>,
+  find: (key: string) => ObjectInfo | undefined,
 ): Promise<ObjectInfo[]> {
   const objects: ObjectInfo[] = [];
-  for (let at = 0; at < keys.length; at += DETAILS_AT_A_TIME) {
-    const some = keys.slice(at, at + DETAILS_AT_A_TIME);
-    for (const it of await Promise.all(some.map((key) => find(fromBytes(key))))) if (it) objects.push(it);
+  for (const [at, key] of keys.entries()) {
+    const found = find(fromBytes(key));
+    if (found) objects.push(found);
+    if (at % DETAILS_AT_A_TIME === DETAILS_AT_A_TIME - 1) await setImmediate();
   }
   return objects;
 }

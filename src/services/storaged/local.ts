@@ -2,13 +2,13 @@
  * Objects as files. A write streams to a temporary beside its target, is synced, and takes the target's
  * name in one step: by link where the key must be free, else by rename. One process owns the tree.
  */
-import { type BigIntStats, constants } from "node:fs";
-import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from "node:fs/promises";
+import { type BigIntStats, constants, fstatSync, lstatSync } from "node:fs";
+import { link, mkdir, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
 import { DurableTree, errnoOf, syncDirectory, writeAll } from "../../shared/files.ts";
 import { type FileLock, lockFile } from "../../shared/lock.ts";
-import { bodyOf } from "./body.ts";
+import { bodyOf, OpenFile } from "./body.ts";
 import { LAKE_PREFIX } from "./keys.ts";
 import { type Area, Layout } from "./layout.ts";
 import { listPage } from "./list.ts";
@@ -64,27 +64,21 @@ export class LocalStore implements ObjectStore {
   }
 
   async read(key: string, range?: ByteRange): Promise<ObjectRead> {
-    const path = this.#layout.pathOf(key);
-    let file: FileHandle;
-    try {
-      file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch (error) {
-      throw missing(key, error);
-    }
     // The open file is one version, whatever takes its name meanwhile.
+    const file = openObject(key, this.#layout.pathOf(key));
     try {
-      const stats = await file.stat({ bigint: true });
+      const stats = fstatSync(file.fd, { bigint: true });
       if (!stats.isFile()) throw notFound(key);
       const info = infoOf(key, stats);
-      return { info, ...(await bodyOf(file, info, range)) };
+      return { info, ...bodyOf(file, info, range) };
     } catch (error) {
-      await file.close();
+      file.close();
       throw error;
     }
   }
 
   async head(key: string): Promise<ObjectInfo> {
-    const info = await this.#find(key, this.#layout.pathOf(key));
+    const info = this.#find(key, this.#layout.pathOf(key));
     if (info === undefined) throw notFound(key);
     return info;
   }
@@ -92,7 +86,7 @@ export class LocalStore implements ObjectStore {
   async remove(key: string, if_match?: string): Promise<void> {
     const path = this.#layout.pathOf(key);
     await this.#publishing.run(key, async () => {
-      const found = await this.#find(key, path);
+      const found = this.#find(key, path);
       if (if_match !== undefined) refuseOther(key, found, if_match);
       if (found === undefined) return;
       await unlink(path).catch(refuseUnlessGone);
@@ -113,7 +107,7 @@ export class LocalStore implements ObjectStore {
   async #write(key: string, body: Chunks, condition: Condition): Promise<Stored> {
     const path = this.#layout.pathOf(key);
     // A write that can't be published is refused before its body is read, and judged again after.
-    judge(key, condition, await this.#find(key, path));
+    judge(key, condition, this.#find(key, path));
     const tree = this.#treeOf(key);
     const temporary = this.#layout.temporaryBeside(path, Bun.randomUUIDv7());
     try {
@@ -151,7 +145,7 @@ export class LocalStore implements ObjectStore {
 
   /** Gives the temporary its name. Answers whether the key was new. */
   async #publish(key: string, temporary: string, path: string, condition: Condition): Promise<boolean> {
-    const found = await this.#find(key, path);
+    const found = this.#find(key, path);
     judge(key, condition, found);
     if (condition.only === "free") {
       await link(temporary, path);
@@ -167,12 +161,12 @@ export class LocalStore implements ObjectStore {
     return this.#last_modified_us;
   }
 
-  async #find(key: string, path: string): Promise<ObjectInfo | undefined> {
+  #find(key: string, path: string): ObjectInfo | undefined {
     try {
-      const stats = await lstat(path, { bigint: true });
-      return stats.isFile() ? infoOf(key, stats) : undefined;
+      const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      return stats?.isFile() ? infoOf(key, stats) : undefined;
     } catch (error) {
-      if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
+      if (errnoOf(error) === "ENOTDIR") return undefined;
       throw error;
     }
   }
@@ -214,9 +208,14 @@ function notFound(key: string): LakeError {
   return new LakeError("not_found", `There is no object "${key}".`);
 }
 
-function missing(key: string, error: unknown): unknown {
-  const absent = ["ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "ENXIO"].includes(errnoOf(error) ?? "");
-  return absent ? notFound(key) : error;
+/** @throws LakeError `not_found`, also for what is no file: a directory, a link, a socket */
+function openObject(key: string, path: string): OpenFile {
+  try {
+    return new OpenFile(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const absent = ["ENOENT", "ENOTDIR", "ELOOP", "EISDIR", "ENXIO"].includes(errnoOf(error) ?? "");
+    throw absent ? notFound(key) : error;
+  }
 }
 
 function writeFailure(key: string, error: unknown): unknown {
