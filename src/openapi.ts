@@ -1,7 +1,9 @@
 /** The OpenAPI document of a listener: its own routes, and those of the services it forwards to. */
 import { type AnyElysia, Elysia } from "elysia";
 import packageJson from "../package.json";
+import { registry } from "./services/index.ts";
 import { PROBLEM_JSON } from "./shared/http.ts";
+import { meant } from "./shared/openapi_schema.ts";
 import type { Service } from "./shared/service.ts";
 
 type Paths = Record<string, Record<string, object>>;
@@ -70,7 +72,7 @@ async function ownDocument({ app, services, prefix }: OpenApiOptions): Promise<O
   for (const service of services)
     for (const [path, operations] of Object.entries(service.documented ?? {}))
       document.paths[prefix + path] = { ...document.paths[prefix + path], ...operations };
-  return document;
+  return meant(document);
 }
 
 async function withUpstreams(
@@ -116,7 +118,14 @@ const DESCRIPTION =
 
 function documentation() {
   return {
+    // The schemas are JSON Schema as they stand (const, null, examples), which 3.0 is not.
+    openapi: "3.1.0",
     info: { title: "Lakehouse", version: packageJson.version, description: DESCRIPTION },
+    tags: [
+      { name: "gateway", description: "The one door: health, metrics and these docs." },
+      ...registry.map(({ name, about }) => ({ name, description: about })),
+    ],
+    servers: [{ url: "/" }],
     components: {
       schemas: { Problem: PROBLEM },
       securitySchemes: {

@@ -30,6 +30,8 @@ export type ServiceName = keyof Interfaces;
 
 interface Entry<Name extends ServiceName, Needs extends ServiceName> {
   readonly name: Name;
+  /** What it does, for the API's page. */
+  readonly about: string;
   /** The first segments of its routes. */
   readonly prefixes: readonly string[];
   readonly needs: readonly Needs[];
@@ -42,6 +44,7 @@ const entry = <Name extends ServiceName, Needs extends ServiceName = never>(it: 
 export const registry = [
   entry({
     name: "storaged",
+    about: "Objects by key: put, get, list, delete, with conditional writes.",
     prefixes: ["storage"],
     needs: [],
     create: createStoraged,
@@ -49,6 +52,7 @@ export const registry = [
   }),
   entry({
     name: "catalogd",
+    about: "Tables as Apache Iceberg: schemas, snapshots, history, rollback, maintenance.",
     prefixes: ["catalog"],
     needs: ["storaged"],
     create: createCatalogd,
@@ -56,6 +60,7 @@ export const registry = [
   }),
   entry({
     name: "ingestd",
+    about: "Files in: CSV, TSV, JSON, NDJSON and Parquet become committed tables.",
     prefixes: ["ingest"],
     needs: ["storaged", "catalogd"],
     create: createIngestd,
@@ -63,6 +68,7 @@ export const registry = [
   }),
   entry({
     name: "queryd",
+    about: "SQL out: one SELECT at a time over the tables, now or as of any snapshot.",
     prefixes: ["sql"],
     needs: ["catalogd"],
     create: createQueryd,
@@ -70,6 +76,7 @@ export const registry = [
   }),
   entry({
     name: "observerd",
+    about: "The witness: records, counts and lists what was done.",
     prefixes: ["observer"],
     needs: [],
     create: createObserverd,

@@ -39,6 +39,8 @@ const OWN = new Set([
   "host",
   "content-length",
   "expect",
+  // Judged at this door; against the next hop's Host, our own docs page would be a stranger's.
+  "origin",
   "x-forwarded-host",
   "x-forwarded-proto",
   "x-request-id",

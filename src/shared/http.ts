@@ -6,6 +6,7 @@ import { Elysia, type TSchema } from "elysia";
 import { LakeError, messageOf, statusOf } from "./errors.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
+import { BODY_EXAMPLE } from "./openapi_schema.ts";
 import { PROBLEM_JSON, problemResponse, translate } from "./problems.ts";
 
 export { PROBLEM_JSON };
@@ -160,7 +161,13 @@ export function describe(docs: RouteDocs) {
       description: "Problem",
       content: { [PROBLEM_JSON]: { schema: { $ref: "#/components/schemas/Problem" } } },
     };
-  return { summary: docs.summary, description: docs.description, tags: [docs.service], responses };
+  return {
+    summary: docs.summary,
+    description: docs.description,
+    tags: [docs.service],
+    responses,
+    ...(docs.example === undefined ? {} : { [BODY_EXAMPLE]: docs.example }),
+  };
 }
 
 export { statusOf };

@@ -6,6 +6,19 @@ import { inBothCompositions } from "../support/house.ts";
 
 const BROWSER_WAIT_MS = 60_000;
 
+interface Operation {
+  tags?: string[];
+  summary?: string;
+  description?: string;
+  responses?: object;
+  requestBody?: { content: Record<string, { example?: unknown; schema?: { examples?: unknown[] } }> };
+}
+
+interface OpenApi {
+  tags?: { name: string; description?: string }[];
+  paths: Record<string, Record<string, Operation>>;
+}
+
 if (!chromium_path && process.env.CI) throw new Error("CI needs Chromium, and there is none");
 if (!chromium_path)
   console.warn("SKIPPED: the page's test in a browser, since no Chromium is installed here");
@@ -27,19 +40,15 @@ inBothCompositions("swagger", (start) => {
 
   test("the document groups every route by service, with summary, description and answers", async () => {
     const { url } = await start();
-    const document = (await (await fetch(`${url}/swagger/json`)).json()) as {
-      tags?: { name: string; description?: string }[];
-      paths: Record<
-        string,
-        Record<string, { tags?: string[]; summary?: string; description?: string; responses?: object }>
-      >;
-    };
+    const document = (await (await fetch(`${url}/swagger/json`)).json()) as OpenApi;
     const groups = ["gateway", ...serviceNames];
     expect(document.tags?.map(({ name }) => name)).toEqual(groups);
     expect(document.tags?.every(({ description }) => (description ?? "").length > 10)).toBe(true);
     const seen = new Set<string>();
     for (const [path, operations] of Object.entries(document.paths))
-      for (const [method, { tags, summary, description, responses }] of Object.entries(operations)) {
+      for (const [method, { tags, summary, description, responses, requestBody }] of Object.entries(
+        operations,
+      )) {
         const route = `${method} ${path}`;
         expect({ route, known: groups.includes(tags?.[0] ?? ""), summary, description, responses }).toEqual({
           route,
@@ -49,6 +58,9 @@ inBothCompositions("swagger", (start) => {
           responses: expect.any(Object),
         });
         seen.add(tags?.[0] as string);
+        const body = requestBody?.content["application/json"];
+        const example = body?.example ?? body?.schema?.examples?.[0];
+        if (body) expect({ route, example }).toEqual({ route, example: expect.anything() });
       }
     expect([...seen].sort()).toEqual([...groups].sort());
   });

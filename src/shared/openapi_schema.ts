@@ -1,0 +1,45 @@
+/** Makes of Elysia's schemas what an OpenAPI document means by them. */
+
+type Node = Record<string, unknown>;
+
+/** Where a route's own example waits until its request body is known. */
+export const BODY_EXAMPLE = "x-body-example";
+/** Elysia's types for values that also arrive as text, in a query. */
+const TEXT_FORMS = new Set(["integer", "numeric", "boolean", "ObjectString", "ArrayString"]);
+
+/**
+ * The same operations, with a coerced type told as what it becomes (a query's `"5"` is an integer),
+ * and with each route's example in its request body.
+ */
+export function meant<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(meant) as T;
+  if (!isNode(value)) return value;
+  const { [BODY_EXAMPLE]: example, ...node } = uncoerced(value);
+  const copy: Node = Object.fromEntries(Object.entries(node).map(([name, inner]) => [name, meant(inner)]));
+  if (isNode(copy.requestBody)) copy.requestBody.content = bodies(copy.requestBody.content, example);
+  return copy as T;
+}
+
+function uncoerced(node: Node): Node {
+  if (!Array.isArray(node.anyOf)) return node;
+  const kept = (node.anyOf as Node[]).filter(
+    (it) => !(it.type === "string" && TEXT_FORMS.has(String(it.format))),
+  );
+  if (kept.length === node.anyOf.length) return node;
+  const { anyOf: _, ...rest } = node;
+  return kept.length === 1 ? { ...rest, ...kept[0] } : { ...rest, anyOf: kept };
+}
+
+/** A body of JSON is not also a form and a text, as Elysia's plugin has it; each kind shows the example. */
+function bodies(content: unknown, example: unknown): Node {
+  const kinds = Object.entries((content ?? {}) as Record<string, Node>);
+  const guessed = kinds.map(([type]) => type).join() === "application/json,multipart/form-data,text/plain";
+  const kept = guessed ? kinds.slice(0, 1) : kinds;
+  return Object.fromEntries(
+    kept.map(([type, media]) => [type, example === undefined ? media : { example, ...media }]),
+  );
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === "object" && value !== null;
+}
