@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { Lake, startRuntime } from "./demo/lake.ts";
 import { bold, count, dim, heading, megabytes, say, table } from "./demo/terminal.ts";
 
+const NEWLINE = 10;
 const HELP = "npm run demo -- [--data-dir DIR | --url URL [--key KEY]]";
 
 const BUSIEST = `
@@ -26,7 +27,7 @@ SELECT day::VARCHAR AS day, round(delay, 1) AS delay_min, round(week, 1) AS week
 FROM rolling ORDER BY rank LIMIT 5`;
 
 const ZIP_CODES = `
-SELECT zip_code, city, state FROM demo.zipcodes WHERE zip_code LIKE '0050%' ORDER BY zip_code LIMIT 3`;
+SELECT zip_code, city, state FROM demo.zipcodes WHERE zip_code LIKE '010%' ORDER BY zip_code LIMIT 3`;
 
 const FILMS = `
 SELECT "Director" AS director, count(*) AS films, round(avg("IMDB Rating"), 2) AS rating,
@@ -120,7 +121,7 @@ async function stream(lake: Lake): Promise<void> {
   let lines = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    for (const byte of chunk) if (byte === 10) lines += 1;
+    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) lines += 1;
   }
   const elapsed_s = (performance.now() - started_ms) / 1000;
   say(`  ${count(lines)} rows as NDJSON, ${megabytes(bytes)} in ${elapsed_s.toFixed(1)} s`);
