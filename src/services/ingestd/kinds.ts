@@ -112,7 +112,7 @@ export class Kinds {
         this.#number(text);
         return IS_NUMBER;
       }
-      if (c >= 48 && c <= 57 && text.charCodeAt(4) === 45) return dateFlag(text);
+      if (text.charCodeAt(4) === 45 && text.charCodeAt(7) === 45) return dateFlag(text);
     }
     if (SCIENTIFIC.test(text)) {
       this.#scientific = true;
