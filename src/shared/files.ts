@@ -3,8 +3,8 @@
  * A file is durable once its bytes are synced and every directory entry on the way to it is, too.
  */
 import { mkdirSync, rmdirSync } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { dirname, sep } from "node:path";
 
 /** Directories whose entry is known to be on disk, above which the memory of them starts anew. */
 const MAX_KNOWN_DIRECTORIES = 50_000;
@@ -25,6 +25,13 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
+}
+
+/** Makes a directory and those above it that are missing, durably. */
+export async function makeDirectory(path: string): Promise<void> {
+  const first_made = await mkdir(path, { recursive: true });
+  if (first_made === undefined) return;
+  for (let it = path; it.length >= first_made.length; it = dirname(it)) await syncDirectory(dirname(it));
 }
 
 /**
@@ -147,15 +154,4 @@ export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<voi
     const { bytesWritten } = await file.write(bytes, at, bytes.byteLength - at);
     at += bytesWritten;
   }
-}
-
-/**
- * Removes a file or directory with all in it, links not followed.
- * @throws Error where `path` is not strictly within `root`
- */
-export async function removeWithin(root: string, path: string): Promise<void> {
-  const way = relative(root, join(path));
-  if (way === "" || way === ".." || way.startsWith(`..${sep}`) || way.startsWith(sep))
-    throw new Error(`refusing to remove what is not within ${root}`);
-  await rm(path, { recursive: true, force: true });
 }

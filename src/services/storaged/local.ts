@@ -3,10 +3,10 @@
  * name in one step: by link where the key must be free, else by rename. One process owns the tree.
  */
 import { type BigIntStats, constants, fstatSync, lstatSync } from "node:fs";
-import { link, mkdir, rename, unlink } from "node:fs/promises";
+import { link, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
-import { DurableTree, errnoOf, syncDirectory, writeAll } from "../../shared/files.ts";
+import { DurableTree, errnoOf, makeDirectory, writeAll } from "../../shared/files.ts";
 import { type FileLock, lockFile } from "../../shared/lock.ts";
 import { bodyOf, OpenFile } from "./body.ts";
 import { LAKE_PREFIX } from "./keys.ts";
@@ -42,9 +42,7 @@ export class LocalStore implements ObjectStore {
    * @throws LockHeldError where another process keeps the tree
    */
   static async open(root: string, wait_ms: number): Promise<LocalStore> {
-    await mkdir(join(root, "warehouse"), { recursive: true });
-    await mkdir(join(root, "objects"), { recursive: true });
-    for (const it of [root, dirname(root), dirname(dirname(root))]) await syncDirectory(it);
+    for (const area of ["warehouse", "objects"]) await makeDirectory(join(root, area));
     const lock = await lockFile(join(root, "lock"), wait_ms);
     const store = new LocalStore(root, lock);
     for (const area of ["warehouse", "objects"] as const) await sweep(area, store.#layout.area(area));

@@ -7,7 +7,7 @@ import { type Conditions, httpDate, parseRange } from "./conditions.ts";
 import { documentation } from "./docs.ts";
 import type { ConditionalRead, StoragedDomain } from "./domain.ts";
 import { decodeKey } from "./keys.ts";
-import { ListQuerySchema, type ObjectInfo } from "./schema.ts";
+import { ListQuerySchema, type ObjectInfo, type StoredObject } from "./schema.ts";
 
 export function storagedRoutes(domain: StoragedDomain, door: Door) {
   const sending = new WeakMap<Request, SendableFile>();
@@ -17,16 +17,8 @@ export function storagedRoutes(domain: StoragedDomain, door: Door) {
       .put(
         "/storage/put/*",
         async ({ request, route, set }) => {
-          const { created, ...stored } = await domain.put(
-            keyOf(request, route),
-            request.body ?? new Uint8Array(),
-            {
-              ...writeConditions(request.headers),
-              by_service: by_service(request),
-              size: sizeOf(request.headers),
-              signal: request.signal,
-            },
-          );
+          const key = keyOf(request, route);
+          const { created, ...stored } = await store(domain, request, key, by_service(request));
           set.status = created ? 201 : 200;
           set.headers.etag = stored.etag;
           return stored;
@@ -70,6 +62,26 @@ export function storagedRoutes(domain: StoragedDomain, door: Door) {
 function keyOf(request: Request, route: string): string {
   const { pathname } = new URL(request.url);
   return decodeKey(pathname.slice(route.length - 1));
+}
+
+/** A sender that goes away is told as that, not as a failure of ours. */
+async function store(
+  domain: StoragedDomain,
+  request: Request,
+  key: string,
+  by_service: boolean,
+): Promise<StoredObject> {
+  try {
+    return await domain.put(key, request.body ?? new Uint8Array(), {
+      ...writeConditions(request.headers),
+      by_service,
+      size: sizeOf(request.headers),
+      signal: request.signal,
+    });
+  } catch (error) {
+    if (error instanceof LakeError || !request.signal.aborted) throw error;
+    throw new LakeError("invalid", "The sender went away before the body was whole.", {}, error);
+  }
 }
 
 async function answer(
