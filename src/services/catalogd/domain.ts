@@ -1,6 +1,7 @@
 /** catalogd's rules: what each call of its interface comes to. Knows neither HTTP nor SQL. */
 import { LakeError } from "../../shared/errors.ts";
-import { type CommitLimits, Committer, evolved } from "./commit.ts";
+import { Committer } from "./commit.ts";
+import { type CommitLimits, evolved } from "./draft.ts";
 import { type MaintainDefaults, Maintainer } from "./maintain.ts";
 import { withCurrent } from "./metadata.ts";
 import { planScan, snapshotFor } from "./plan.ts";

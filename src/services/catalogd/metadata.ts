@@ -178,10 +178,16 @@ export function withFields(metadata: TableMetadata, fields: IcebergField[]): Tab
   };
 }
 
-/** The table's own name mapping, for files without field ids. */
+const mappings = new WeakMap<TableMetadata, MappedName[] | null>();
+
+/** The table's own name mapping, for files without field ids. Read once of each document. */
 export function mappingOf(metadata: TableMetadata): MappedName[] | null {
+  const known = mappings.get(metadata);
+  if (known !== undefined) return known;
   const text = metadata.properties[NAME_MAPPING];
-  return text === undefined ? null : (JSON.parse(text) as MappedName[]);
+  const mapping = text === undefined ? null : (JSON.parse(text) as MappedName[]);
+  mappings.set(metadata, mapping);
+  return mapping;
 }
 
 /** Adds a snapshot and makes it current. */

@@ -4,8 +4,9 @@
  */
 import { randomUUID } from "node:crypto";
 import { LakeError } from "../../shared/errors.ts";
-import { beginTable, type CommitLimits, type Committer, targetOf } from "./commit.ts";
+import type { Committer } from "./commit.ts";
 import { type ParquetObject, toDataFile } from "./datafile.ts";
+import { beginTable, type CommitLimits, targetOf } from "./draft.ts";
 import { columnsOf, fieldsOf, sayDifference, schemaDifference, schemaFingerprint } from "./drift.ts";
 import { assignIds, checkFields } from "./fields.ts";
 import type { FileColumn } from "./footer.ts";
