@@ -154,7 +154,8 @@ class Call implements Exchange {
     for (;;) {
       const { done, value } = (await reader?.read()) ?? { done: true };
       if (!connection.is_open || this.#is_over) {
-        await reader?.cancel();
+        // Read on: a body that is left alone keeps its connection open, and a stop waiting for it.
+        while (!done && !(await reader?.read())?.done);
         return;
       }
       // A body cut short must not be closed as if it were whole.

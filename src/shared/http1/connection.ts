@@ -24,6 +24,7 @@ export class Connection {
   #exchange: Exchange | undefined;
   #unsent: Buffer | undefined;
   #writable: PromiseWithResolvers<void> | undefined;
+  #is_paused = false;
   readonly #reader = new ResponseReader();
   readonly #onClose: (connection: Connection) => void;
   is_open = true;
@@ -94,11 +95,16 @@ export class Connection {
     return this.#writable.promise;
   }
 
+  /** Reads no more until `resume`, so that a slow client slows the service instead of filling memory. */
   pause(): void {
+    if (this.#is_paused) return;
+    this.#is_paused = true;
     this.#socket?.pause();
   }
 
   resume(): void {
+    if (!this.#is_paused) return;
+    this.#is_paused = false;
     this.#socket?.resume();
   }
 
@@ -112,6 +118,7 @@ export class Connection {
   /** The exchange is over, and the connection may carry another. */
   rest(): void {
     this.#exchange = undefined;
+    this.resume(); // the answer's last bytes may have paused it
   }
 
   received(bytes: Buffer): void {
