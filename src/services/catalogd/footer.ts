@@ -4,8 +4,8 @@
  */
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import { LakeError, messageOf } from "../../shared/errors.ts";
-import type { IcebergType } from "./schema.ts";
-import { type Comparable, fromTwosComplement, smaller } from "./values.ts";
+import { readPrimitive, type Thrift } from "./parquet.ts";
+import { type Comparable, smaller } from "./values.ts";
 
 /** A column of a Parquet file, in Iceberg's terms; leaves carry where their chunks stand. */
 export interface FileColumn {
@@ -44,8 +44,6 @@ export interface Footer {
   readonly row_groups: readonly (readonly ColumnChunk[])[];
 }
 
-type Thrift = { readonly [member: `field_${number}`]: unknown };
-
 /** The last 8 bytes of a Parquet file: the footer's length, and PAR1. */
 export const TAIL_BYTES = 8;
 
@@ -82,12 +80,19 @@ function decode(bytes: Uint8Array): Footer {
   const meta = deserializeTCompactProtocol({ view, offset: 0 }) as Thrift;
   const reader = new SchemaReader(meta.field_2 as Thrift[]);
   const columns = reader.root();
-  const row_groups = (meta.field_4 as Thrift[]).map((group) =>
-    (group.field_1 as Thrift[]).map((chunk) => readChunk(chunk)),
-  );
+  const groups = meta.field_4 as Thrift[];
+  const row_groups = groups.map((group) => (group.field_1 as Thrift[]).map((chunk) => readChunk(chunk)));
   for (const chunks of row_groups)
     if (chunks.length !== reader.leaves) throw new LakeError("invalid", "a row group lacks columns");
-  return { rows: meta.field_3 as bigint, created_by: textOf(meta.field_6), columns, row_groups };
+  const rows = count(meta.field_3);
+  if (groups.reduce((sum, group) => sum + count(group.field_3), 0n) !== rows)
+    throw new LakeError("invalid", "its row groups don't have as many rows as the file");
+  return { rows, created_by: textOf(meta.field_6), columns, row_groups };
+}
+
+function count(value: unknown): bigint {
+  if (typeof value === "bigint" && value >= 0n) return value;
+  throw new LakeError("invalid", "a count in its footer is missing or negative");
 }
 
 function readChunk(chunk: Thrift): ColumnChunk {
@@ -96,14 +101,18 @@ function readChunk(chunk: Thrift): ColumnChunk {
   const statistics = (meta.field_12 ?? {}) as Thrift;
   const offsets = [meta.field_9, meta.field_11].filter((it) => typeof it === "bigint" && it > 0n) as bigint[];
   return {
-    values: meta.field_5 as bigint,
-    compressed_bytes: meta.field_7 as bigint,
+    values: count(meta.field_5),
+    compressed_bytes: count(meta.field_7),
     offset: offsets.reduce(smaller),
-    null_count: statistics.field_3 as bigint | undefined,
+    null_count: statistics.field_3 === undefined ? undefined : count(statistics.field_3),
     // The older members, min and max, were compared as signed bytes by some writers: not used.
-    max: statistics.field_5 as Uint8Array | undefined,
-    min: statistics.field_6 as Uint8Array | undefined,
+    max: bytesOf(statistics.field_5),
+    min: bytesOf(statistics.field_6),
   };
+}
+
+function bytesOf(value: unknown): Uint8Array | undefined {
+  return value instanceof Uint8Array ? value : undefined;
 }
 
 function textOf(value: unknown): string {
@@ -145,7 +154,7 @@ class SchemaReader {
     const name = textOf(element.field_4);
     const base = {
       name,
-      field_id: element.field_9 as number | undefined,
+      field_id: typeof element.field_9 === "number" ? element.field_9 : undefined,
       required: element.field_3 !== 1,
     };
     if (element.field_1 !== undefined) {
@@ -193,109 +202,4 @@ function mapOf(repeated: FileColumn, name: string): FileColumn["type"] {
     typeof entry.type === "object" && entry.type.kind === "struct" ? entry.type.fields : [];
   if (!key || !value) throw new LakeError("invalid", `its map column "${name}" has no key and value`);
   return { kind: "map", key, value };
-}
-
-interface Primitive {
-  type: Extract<IcebergType, string>;
-  read: Leaf["read"];
-}
-
-const PHYSICAL = [
-  "BOOLEAN",
-  "INT32",
-  "INT64",
-  "INT96",
-  "FLOAT",
-  "DOUBLE",
-  "BYTE_ARRAY",
-  "FIXED_LEN_BYTE_ARRAY",
-];
-const unread = () => undefined;
-
-function readPrimitive(element: Thrift, name: string): Primitive {
-  const physical = PHYSICAL[element.field_1 as number];
-  const logical = (element.field_10 ?? {}) as Thrift;
-  const converted = element.field_6 as number | undefined;
-  if (logical.field_5 || converted === 5) return readDecimal(element, logical, physical);
-  switch (physical) {
-    case "BOOLEAN":
-      return { type: "boolean", read: (bytes) => bytes[0] };
-    case "INT32":
-      return readInt32(logical, converted, name);
-    case "INT64":
-      return readInt64(logical, converted, name);
-    case "INT96":
-      return { type: "timestamptz", read: unread };
-    case "FLOAT":
-      return { type: "float", read: (bytes) => floating(viewOf(bytes).getFloat32(0, true)) };
-    case "DOUBLE":
-      return { type: "double", read: (bytes) => floating(viewOf(bytes).getFloat64(0, true)) };
-    case "BYTE_ARRAY": {
-      const is_text =
-        [0, 4, 19].includes(converted ?? -1) || logical.field_1 || logical.field_4 || logical.field_12;
-      return { type: is_text ? "string" : "binary", read: (bytes) => Buffer.from(bytes) };
-    }
-    default:
-      if (logical.field_14) return { type: "uuid", read: (bytes) => Buffer.from(bytes) };
-      if (converted === 21 || logical.field_15)
-        throw unsupported(name, "an interval or half-precision float");
-      return { type: `fixed[${element.field_2}]`, read: (bytes) => Buffer.from(bytes) };
-  }
-}
-
-function readDecimal(element: Thrift, logical: Thrift, physical: string | undefined): Primitive {
-  const own = logical.field_5 as Thrift | undefined;
-  const scale = (own?.field_1 ?? element.field_7 ?? 0) as number;
-  const precision = (own?.field_2 ?? element.field_8) as number;
-  const read: Leaf["read"] =
-    physical === "INT32"
-      ? (bytes) => BigInt(viewOf(bytes).getInt32(0, true))
-      : physical === "INT64"
-        ? (bytes) => viewOf(bytes).getBigInt64(0, true)
-        : fromTwosComplement;
-  return { type: `decimal(${precision},${scale})`, read };
-}
-
-function readInt32(logical: Thrift, converted: number | undefined, name: string): Primitive {
-  const signed = (bytes: Uint8Array) => viewOf(bytes).getInt32(0, true);
-  const integer = logical.field_10 as Thrift | undefined;
-  if (logical.field_6 || converted === 6) return { type: "date", read: signed };
-  if (logical.field_7 || converted === 7)
-    return { type: "time", read: (bytes) => BigInt(signed(bytes)) * 1000n };
-  if (converted === 13 || (integer?.field_1 === 32 && integer.field_2 === false))
-    return { type: "long", read: (bytes) => BigInt(viewOf(bytes).getUint32(0, true)) };
-  if (logical.field_11) throw unsupported(name, "of no type (all null)");
-  return { type: "int", read: (bytes) => BigInt(signed(bytes)) };
-}
-
-function readInt64(logical: Thrift, converted: number | undefined, name: string): Primitive {
-  const raw = (bytes: Uint8Array) => viewOf(bytes).getBigInt64(0, true);
-  const scaled = (unit: Thrift, type: string): Primitive => {
-    if (unit.field_3) throw unsupported(name, "in nanoseconds, which Iceberg v2 lacks; write microseconds");
-    return { type, read: unit.field_1 ? (bytes) => raw(bytes) * 1000n : raw };
-  };
-  const [time, timestamp, integer] = [logical.field_7, logical.field_8, logical.field_10] as (
-    | Thrift
-    | undefined
-  )[];
-  if (timestamp) return scaled(timestamp.field_2 as Thrift, timestamp.field_1 ? "timestamptz" : "timestamp");
-  if (time) return scaled(time.field_2 as Thrift, "time");
-  if (converted === 9 || converted === 10)
-    return scaled(converted === 9 ? { field_1: {} } : {}, "timestamptz");
-  if (converted === 8) return { type: "time", read: raw };
-  if (converted === 14 || integer?.field_2 === false)
-    throw unsupported(name, "an unsigned 64-bit integer, which Iceberg lacks; write it as decimal(20,0)");
-  return { type: "long", read: raw };
-}
-
-function floating(value: number): number | undefined {
-  return Number.isNaN(value) ? undefined : value;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function unsupported(name: string, what: string): LakeError {
-  return new LakeError("invalid", `its column "${name}" is ${what}`);
 }

@@ -10,7 +10,7 @@ const NAME = new RegExp(`^(?:(${PART})\\.)?(${PART})$`);
 export interface TableName {
   readonly namespace: string;
   readonly table: string;
-  /** `namespace.table` */
+  /** `namespace.table`; in the default namespace the table alone, as people and SQL write it. */
   readonly full: string;
 }
 
@@ -24,7 +24,12 @@ export function parseName(name: string): TableName {
     );
   const namespace = found[1] ?? DEFAULT_NAMESPACE;
   const table = found[2] as string;
-  return { namespace, table, full: `${namespace}.${table}` };
+  const is_default = namespace.toLowerCase() === DEFAULT_NAMESPACE;
+  return {
+    namespace: is_default ? DEFAULT_NAMESPACE : namespace,
+    table,
+    full: is_default ? table : `${namespace}.${table}`,
+  };
 }
 
 /** Up to three known names near one that isn't known. */

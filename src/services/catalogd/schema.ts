@@ -31,7 +31,7 @@ export interface Column {
 
 /** A table as its writers need to see it. */
 export interface TableState {
-  /** `namespace.table` */
+  /** `[namespace.]table` */
   name: string;
   uuid: string;
   /** `s3://lakehouse/warehouse/<namespace>/<table>-<short uuid>` */
@@ -295,7 +295,7 @@ export interface Catalogd {
   committed(name: string, idempotency_key: string): Promise<CommitResult | null>;
   /** @throws LakeError not_found for a table, snapshot or time before the first snapshot */
   plan(request: ScanRequest): Promise<ScanPlan>;
-  /** The names of all tables, `namespace.table`, sorted. */
+  /** The names of all tables, `[namespace.]table`, sorted. */
   names(): Promise<string[]>;
   /**
    * A table from Parquet objects, or the one there is where it is the same.

@@ -4,7 +4,7 @@ import { NAME_PATTERN } from "./names.ts";
 import { PAGE_LIMIT, PAGE_LIMIT_MAX } from "./views.ts";
 
 const strict = { additionalProperties: false };
-export const EXAMPLE_TABLE = "default.flights";
+export const EXAMPLE_TABLE = "flights";
 export const EXAMPLE_SNAPSHOT = "4271856490123456789";
 
 const TableName = t.String({
