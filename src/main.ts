@@ -12,17 +12,11 @@ const USAGE = `bun src/main.ts [all|gateway|${serviceNames.join("|")}] [--config
 bun src/main.ts key create --name NAME --scopes SCOPE[,SCOPE…]`;
 const DEFAULT_CONFIG = "lakehouse.toml";
 
+/** A second signal within this is the same one: a terminal and npm both deliver a Ctrl-C. */
+const SAME_SIGNAL_MS = 1000;
+
 async function main(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
-      config: { type: "string" },
-      check: { type: "boolean", default: false },
-      name: { type: "string" },
-      scopes: { type: "string" },
-    },
-  });
+  const { values, positionals } = readArguments(argv);
   if (positionals[0] === "key") return keyCommand(positionals[1], values.name, values.scopes);
   const target = (positionals[0] ?? "all") as Target;
   if (positionals.length > 1 || !["all", "gateway", ...serviceNames].includes(target)) return refuse(USAGE);
@@ -31,8 +25,24 @@ async function main(argv: string[]): Promise<number> {
     console.log("configuration ok");
     return 0;
   }
-  await serve(config, target);
-  return 0;
+  return serve(config, target);
+}
+
+function readArguments(argv: string[]) {
+  try {
+    return parseArgs({
+      args: argv,
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        check: { type: "boolean", default: false },
+        name: { type: "string" },
+        scopes: { type: "string" },
+      },
+    });
+  } catch (error) {
+    throw new ConfigError(`${(error as Error).message.split(". ")[0]}\n${USAGE}`);
+  }
 }
 
 function readConfig(path: string | undefined): Config {
@@ -42,15 +52,26 @@ function readConfig(path: string | undefined): Config {
   return parseConfig(existsSync(chosen) ? readFileSync(chosen, "utf8") : "", process.env);
 }
 
-async function serve(config: Config, target: Target): Promise<void> {
+/** @returns the exit code: 0 where all that was under way has been finished */
+async function serve(config: Config, target: Target): Promise<number> {
   const log = createLog(config.log_level, { target });
-  const listener = listen(await compose(config, target, log), config);
+  const listener = listen(await compose(config, target, log), config, log);
   console.log(`listening ${listener.url}`);
   if (target === "all" || target === "gateway") console.log(welcome(listener.url, config.keys.length > 0));
-  await stopSignal();
-  const deadline = setTimeout(() => process.exit(1), config.drain_ms);
-  await listener.stop();
+  const { first, second } = stopSignals();
+  const signal = await first;
+  log.info({ signal, drain_ms: config.drain_ms }, "stopping");
+  const late = Promise.withResolvers<string>();
+  const deadline = setTimeout(() => late.resolve("drain_ms has passed"), config.drain_ms);
+  const cut = await Promise.race([
+    listener.stop().then(() => undefined),
+    second.then(() => "a second signal came"),
+    late.promise,
+  ]);
   clearTimeout(deadline);
+  if (cut === undefined) return 0;
+  log.error({ reason: cut, cut: listener.underWay() }, "stopped before all was finished");
+  return 1;
 }
 
 /** Where to go next: the docs, and one line that works as it stands. */
@@ -61,12 +82,17 @@ function welcome(url: string, with_keys: boolean): string {
 try       curl ${url}/v1/observer/event${key} -H 'content-type: application/json' -d '${event}'`;
 }
 
-/** Listens on, so that a Ctrl-C which a terminal and npm both deliver doesn't cut what is being finished. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.on("SIGTERM", resolve);
-    process.on("SIGINT", resolve);
-  });
+function stopSignals(): { first: Promise<string>; second: Promise<void> } {
+  const first = Promise.withResolvers<string>();
+  const second = Promise.withResolvers<void>();
+  let first_ms = 0;
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => {
+      if (first_ms === 0) first_ms = performance.now();
+      else if (performance.now() - first_ms > SAME_SIGNAL_MS) second.resolve();
+      first.resolve(signal);
+    });
+  return { first: first.promise, second: second.promise };
 }
 
 function keyCommand(verb: string | undefined, name = "", scopes = ""): number {
@@ -88,6 +114,8 @@ try {
   process.exitCode = await main(process.argv.slice(2));
   process.exit();
 } catch (error) {
-  if (!(error instanceof ConfigError)) throw error;
-  process.exit(refuse(error.message));
+  const { code, message } = error as NodeJS.ErrnoException;
+  // The system's own refusals (EACCES, ENOSPC, …) tell a person enough in their one line.
+  if (!(error instanceof ConfigError || code !== undefined)) throw error;
+  process.exit(refuse(message));
 }
