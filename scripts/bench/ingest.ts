@@ -1,0 +1,139 @@
+/**
+ * A CSV of 200 MB and more over HTTP into a table, committed, against DuckDB's own COPY of the same file to
+ * zstd Parquet in a process of its own with as many threads: time, and peak memory of the process trees (PSS).
+ */
+import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startBun } from "./load.ts";
+import { treeMib, watchPeak } from "./process_memory.ts";
+import { median, printRows, type Row } from "./row.ts";
+
+const BYTES = 210_000_000;
+const THREADS = 2;
+const ROUNDS = 5;
+const EXTRA_MIB = 128;
+const CITIES = [
+  "Berlin",
+  "Paris",
+  "Springfield",
+  "New York",
+  "Los Angeles",
+  "Tokyo",
+  "Rio de Janeiro",
+  "Zürich",
+];
+const WORDS = "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor".split(" ");
+
+interface Measured {
+  ms: number;
+  peak_mib: number;
+}
+
+export async function run(rounds = ROUNDS, bytes = BYTES): Promise<Row[]> {
+  const folder = mkdtempSync(join(tmpdir(), "lakehouse-bench-ingest-"));
+  const lake = await startBun(["src/main.ts", "all"], {
+    LAKEHOUSE_GATEWAY_BIND: "127.0.0.1:0",
+    LAKEHOUSE_INGESTD_THREADS: String(THREADS),
+  });
+  try {
+    const csv = join(folder, "data.csv");
+    await generate(csv, bytes);
+    const idle_mib = treeMib(lake.pid);
+    const ours: Measured[] = [];
+    const duckdb: Measured[] = [];
+    // The first round warms the page cache and the compilers; it isn't counted.
+    for (let round = -1; round < rounds; round++) {
+      const reference = await copy(csv, join(folder, "reference.parquet"));
+      const measured = await ingest(lake, csv, `round${round + 1}`);
+      if (round < 0) continue;
+      duckdb.push(reference);
+      ours.push(measured);
+    }
+    return rowsOf(ours, duckdb, statSync(csv).size, idle_mib);
+  } finally {
+    await lake.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function copy(csv: string, parquet: string): Promise<Measured> {
+  const started_ms = performance.now();
+  const child = Bun.spawn(
+    [process.execPath, join(import.meta.dir, "duckdb_copy.ts"), csv, parquet, String(THREADS)],
+    { stdout: "ignore", stderr: "inherit" },
+  );
+  const peak = watchPeak(child.pid);
+  if ((await child.exited) !== 0) throw new Error("DuckDB's COPY failed");
+  const ms = performance.now() - started_ms;
+  return { ms, peak_mib: peak() };
+}
+
+async function ingest(lake: { url: string; pid: number }, csv: string, name: string): Promise<Measured> {
+  const peak = watchPeak(lake.pid);
+  const started_ms = performance.now();
+  const response = await fetch(`${lake.url}/v1/ingest?name=${name}`, { method: "POST", body: Bun.file(csv) });
+  const answer = await response.text();
+  const ms = performance.now() - started_ms;
+  if (response.status !== 201) throw new Error(`the ingest failed: ${answer}`);
+  return { ms, peak_mib: peak() };
+}
+
+function rowsOf(
+  ours: readonly Measured[],
+  duckdb: readonly Measured[],
+  bytes: number,
+  idle_mib: number,
+): Row[] {
+  const time = (all: readonly Measured[]) => median(all.map((it) => it.ms));
+  const peak = (all: readonly Measured[]) => median(all.map((it) => it.peak_mib));
+  const shown = (all: readonly Measured[], of: keyof Measured) =>
+    all.map((it) => Math.round(it[of])).join(", ");
+  const ratio = time(ours) / time(duckdb);
+  const more_mib = peak(ours) - peak(duckdb);
+  return [
+    {
+      what: `ingest of a CSV of ${Math.round(bytes / 1e6)} MB over HTTP, committed, against DuckDB's own COPY to zstd Parquet`,
+      target: "≤ 1.3 ×",
+      measured: `${ratio.toFixed(2)} ×`,
+      met: ratio <= 1.3,
+      detail: `ms: ours ${shown(ours, "ms")}; DuckDB ${shown(duckdb, "ms")}`,
+    },
+    {
+      what: "peak memory (PSS) of the whole single runtime during it, against that of DuckDB's process",
+      target: `≤ + ${EXTRA_MIB} MiB`,
+      measured: `${more_mib >= 0 ? "+" : "−"} ${Math.abs(Math.round(more_mib))} MiB`,
+      met: more_mib <= EXTRA_MIB,
+      detail: `MiB: ours ${shown(ours, "peak_mib")} (idle ${Math.round(idle_mib)}); DuckDB ${shown(duckdb, "peak_mib")}`,
+    },
+  ];
+}
+
+/** Integers, fractions, dates, timestamps, text bare and quoted, booleans; the same in every run. */
+async function generate(path: string, bytes: number): Promise<void> {
+  const writer = Bun.file(path).writer({ highWaterMark: 1 << 20 });
+  writer.write("id,user_id,price,ratio,day,created_at,city,comment,active\n");
+  let seed = 123456789;
+  const random = () => {
+    seed ^= seed << 13;
+    seed ^= seed >>> 17;
+    seed ^= seed << 5;
+    return (seed >>> 0) / 2 ** 32;
+  };
+  const pick = (from: readonly string[]) => from[Math.floor(random() * from.length)];
+  for (let written = 0, id = 0; written < bytes; ) {
+    let text = "";
+    for (const end = id + 1000; id < end; id++) {
+      const at = new Date(1.6e12 + Math.floor(random() * 1e11)).toISOString();
+      const amounts = `${Math.floor(random() * 1e9)},${(random() * 1000).toFixed(2)},${random()}`;
+      const comment = `"${pick(WORDS)} ${pick(WORDS)}, ${pick(WORDS)}"`;
+      text += `${id},${amounts},${at.slice(0, 10)},${at.slice(0, 19).replace("T", " ")},${pick(CITIES)},${comment},${random() < 0.5}\n`;
+    }
+    written += text.length;
+    writer.write(text);
+    await writer.flush();
+  }
+  await writer.end();
+}
+
+if (import.meta.main) printRows(await run());
