@@ -57,7 +57,7 @@ test(
       orphan_min_age_ms: 0,
       snapshot_max_age_ms: 3_600_000,
     });
-    expect(tables).toMatchObject([{ name: "default.raced", removed: { files: 0 } }]);
+    expect(tables).toMatchObject([{ name: "raced", removed: { files: 0 } }]);
   },
   TIMEOUT_MS,
 );

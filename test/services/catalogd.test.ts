@@ -21,7 +21,7 @@ inBothCompositions("catalogd tables", (start) => {
     const lake = lakeAt(await start());
     const { catalog } = lake;
     const made = await catalog.create("trips", { fields: columns({ id: "long", city: "string" }) });
-    expect(made).toMatchObject({ name: "default.trips", snapshot_id: null, schema_id: 0, last_column_id: 2 });
+    expect(made).toMatchObject({ name: "trips", snapshot_id: null, schema_id: 0, last_column_id: 2 });
     expect(made.location).toMatch(/^s3:\/\/lakehouse\/warehouse\/default\/trips-[0-9a-f]{8}$/);
     expect(await catalog.plan({ name: "trips" })).toMatchObject({ snapshot_id: null, files: [] });
 
@@ -214,7 +214,7 @@ inBothCompositions("catalogd registration", (start) => {
     expect(first.status).toBe(201);
     const made = (await first.json()) as Awaited<ReturnType<typeof catalog.register>>;
     expect(made).toMatchObject({
-      name: "default.reg",
+      name: "reg",
       existing: false,
       rows: 5,
       schema: [{ type: "long" }, { type: "string" }],
@@ -313,7 +313,7 @@ inBothCompositions("catalogd registration", (start) => {
 
   test("lists tables page by page, and finds names whatever their case", async () => {
     const { catalog } = lakeAt(await start());
-    const names = ["b.two", "default.zebra", "a.one", "default.apple", "b.three"];
+    const names = ["b.two", "zebra", "a.one", "apple", "b.three"];
     for (const name of names) await catalog.create(name, { fields: columns({ id: "long" }) });
     const seen: string[] = [];
     let cursor: string | undefined;
@@ -324,13 +324,13 @@ inBothCompositions("catalogd registration", (start) => {
     } while (cursor !== undefined);
     expect(seen).toEqual([...names].sort());
     expect(await catalog.names()).toEqual([...names].sort());
-    expect((await catalog.describe("APPLE")).name).toBe("default.apple");
+    expect((await catalog.describe("APPLE")).name).toBe("apple");
     expect(await failing(catalog.create("Apple", { fields: columns({ id: "long" }) }))).toMatchObject({
       code: "conflict",
     });
     expect(await failing(catalog.describe("aple"))).toMatchObject({
       code: "not_found",
-      message: expect.stringContaining("default.apple"),
+      message: expect.stringContaining("apple"),
     });
     for (const bad of ["", "a.b.c", "1a", "a-b", "x".repeat(129), "a.", "../x"])
       expect(await failing(catalog.describe(bad))).toMatchObject({ code: "invalid" });

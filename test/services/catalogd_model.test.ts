@@ -172,7 +172,7 @@ class Table {
       expect(await seen(id)).toEqual({ id, files: sorted(files), columns: [...columns] });
     const total = [...model.files.values()].reduce((sum, it) => sum + it, 0);
     const { datasets } = await catalog.list({});
-    expect(datasets).toMatchObject([{ name: "default.t", rows: total, files: model.files.size }]);
+    expect(datasets).toMatchObject([{ name: "t", rows: total, files: model.files.size }]);
     const { snapshots } = await catalog.history("t", { limit: 1000 });
     expect(snapshots.map((it) => it.snapshot_id)).toEqual(model.snapshots.map((it) => it.id).reverse());
   }

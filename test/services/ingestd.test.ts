@@ -35,7 +35,7 @@ inBothCompositions("ingestd: modes", (start) => {
     const first = await send(lake.url, "name=once", CSV);
     expect(first.status).toBe(201);
     expect(first.body).toMatchObject({
-      dataset: "default.once",
+      dataset: "once",
       rows: 2,
       bytes_in: CSV.length,
       existing: false,
@@ -288,7 +288,7 @@ inBothCompositions("ingestd: jobs", (start) => {
     expect(last).toStartWith("event: done\ndata: ");
     const told = JSON.parse(last.slice(last.indexOf("{")));
     expect(told).toMatchObject({ status: "done", phase: "done", percent: 100, rows: 2, bytes: CSV.length });
-    expect(told.result).toMatchObject({ dataset: "default.async", rows: 2, existing: false });
+    expect(told.result).toMatchObject({ dataset: "async", rows: 2, existing: false });
     const failing = await send(lake.url, "name=async", "id,name\n1\n", { prefer: "respond-async" });
     const failed = async () => (await fetch(`${lake.url}/v1/ingest/jobs/${failing.body.job_id}`)).json();
     await eventually(async () => ((await failed()) as { status: string }).status === "failed");

@@ -71,7 +71,7 @@ inBothCompositions("queryd answers", (start) => {
       ],
       row_count: 3,
       truncated: false,
-      snapshot_ids: { "default.trips": first.snapshot_id },
+      snapshot_ids: { trips: first.snapshot_id },
     });
     expect(answer.elapsed_ms).toBeGreaterThan(0);
     expect(await sql(house, { sql: "FROM trips", max_rows: 2 })).toMatchObject({
@@ -300,7 +300,7 @@ inBothCompositions("queryd tables", (start) => {
     expect(await count(between)).toBe(3);
     expect(await count(first.snapshot_id)).toBe(3);
     expect(await count({ trips: second.snapshot_id })).toBe(4);
-    expect(await count({ "default.trips": first.snapshot_id })).toBe(3);
+    expect(await count({ trips: first.snapshot_id })).toBe(3);
     expect(await count()).toBe(4);
     const ask = (as_of: unknown, text = "FROM trips") => refused(house, { sql: text, as_of });
     expect(await ask("2001-01-01T00:00:00Z")).toMatchObject({ status: 404 });
@@ -383,7 +383,7 @@ inBothCompositions("queryd tables", (start) => {
         { name: "at", type: "TIMESTAMP WITH TIME ZONE" },
       ],
       rows: [],
-      snapshot_ids: { "default.empty": null },
+      snapshot_ids: { empty: null },
     });
   });
 });

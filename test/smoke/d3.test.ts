@@ -32,7 +32,7 @@ inBothCompositionsOfProcesses("d3", (start) => {
       const first = await call("POST", "/catalog/register", registration);
       expect(first).toMatchObject({
         status: 201,
-        body: { name: "default.workers", existing: false, rows: 100 },
+        body: { name: "workers", existing: false, rows: 100 },
       });
       const again = await call("POST", "/catalog/register", registration);
       expect(again).toMatchObject({
@@ -49,7 +49,7 @@ inBothCompositionsOfProcesses("d3", (start) => {
       });
       expect(await call("GET", "/catalog/list")).toMatchObject({
         status: 200,
-        body: { datasets: [{ name: "default.workers", rows: 100, files: 1 }], next_cursor: null },
+        body: { datasets: [{ name: "workers", rows: 100, files: 1 }], next_cursor: null },
       });
       expect(await call("GET", "/catalog/manifest/workers")).toMatchObject({
         status: 200,
@@ -57,7 +57,7 @@ inBothCompositionsOfProcesses("d3", (start) => {
       });
       expect(await call("GET", "/catalog/manifest/worker")).toMatchObject({
         status: 404,
-        body: { nearest: ["default.workers"] },
+        body: { nearest: ["workers"] },
       });
     },
     TIMEOUT_MS,

@@ -10,7 +10,7 @@ inBothCompositionsOfProcesses("d4: a CSV becomes Parquet and is registered", (st
     const first = await send();
     const made = (await first.json()) as { snapshot_id: string; schema: { name: string; type: string }[] };
     expect(first.status).toBe(201);
-    expect(made).toMatchObject({ dataset: "default.sales", rows: 2, bytes_in: csv.length, existing: false });
+    expect(made).toMatchObject({ dataset: "sales", rows: 2, bytes_in: csv.length, existing: false });
     expect(made.schema.map((it) => `${it.name} ${it.type}`)).toEqual([
       "id long",
       "zip string",

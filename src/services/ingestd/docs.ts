@@ -3,7 +3,7 @@ import { describe } from "../../shared/http.ts";
 import { IngestedSchema, JobSchema } from "./schema.ts";
 
 const ingested = {
-  dataset: "default.sales",
+  dataset: "sales",
   snapshot_id: "4358109269873137077",
   rows: 3,
   bytes_in: 61,

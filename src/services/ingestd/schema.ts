@@ -99,7 +99,7 @@ export const RejectedSchema = t.Object({
 export type Rejected = Static<typeof RejectedSchema>;
 
 export const IngestedSchema = t.Object({
-  dataset: t.String({ examples: ["default.sales"] }),
+  dataset: t.String({ examples: ["sales"] }),
   snapshot_id: t.String({ description: "64 bits wide, hence a string" }),
   rows: t.Integer({ description: "rows read from the file and kept" }),
   bytes_in: t.Integer({ description: "bytes as sent" }),

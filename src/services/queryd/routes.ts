@@ -1,3 +1,4 @@
+/** Paths of queryd. */
 import { Elysia } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
 import { type Door, describe } from "../../shared/http.ts";
@@ -24,6 +25,7 @@ export function createRoutes(queryd: Queryd, door: Door) {
           "streamed; a failure midway resets the connection). A statement that is not one SELECT, or that reaches for files, settings or " +
           "the network, is refused with its position.",
         service: "queryd",
+        example: { sql: "SELECT 6 * 7 AS answer" },
         answers: {
           200: {
             description: "The rows, in the format asked for",
@@ -37,7 +39,7 @@ export function createRoutes(queryd: Queryd, door: Door) {
               row_count: 1,
               truncated: false,
               elapsed_ms: 3.2,
-              snapshot_ids: { "default.trips": "3776207205136740581" },
+              snapshot_ids: { trips: "3776207205136740581" },
             },
           },
         },

@@ -16,7 +16,7 @@ const SUGGESTED = 3;
 
 /** A table of the statement, resolved. */
 export interface ResolvedTable {
-  /** `namespace.table`, as the catalog has it. */
+  /** `[namespace.]table`, as the catalog has it. */
   name: string;
   /** DuckDB's schema and view for it, lower case. */
   schema: string;
@@ -52,7 +52,7 @@ export async function resolveTables(
 interface When {
   /** For every table: a snapshot id or a time. */
   all: string | undefined;
-  /** By `namespace.table`, lower case. */
+  /** By `[namespace.]table`, lower case. */
   by_table: Map<string, string>;
 }
 
@@ -61,7 +61,7 @@ function readAsOf(as_of: SqlBody["as_of"], tables: number): When {
   if (typeof as_of !== "string")
     return {
       all: undefined,
-      by_table: new Map(Object.entries(as_of).map(([name, value]) => [full(name).toLowerCase(), value])),
+      by_table: new Map(Object.entries(as_of).map(([name, value]) => [canonical(name).toLowerCase(), value])),
     };
   if (SNAPSHOT_ID.test(as_of) && tables !== 1)
     throw new LakeError(
@@ -83,8 +83,10 @@ function selection(when: When, name: string): { snapshot_id?: string; as_of?: st
   return { as_of: value };
 }
 
-function full(name: string): string {
-  return name.includes(".") ? name : `${DEFAULT_NAMESPACE}.${name}`;
+/** A table of the default namespace goes by its own name, with or without the namespace written. */
+function canonical(name: string): string {
+  const prefix = `${DEFAULT_NAMESPACE}.`;
+  return name.toLowerCase().startsWith(prefix) ? name.slice(prefix.length) : name;
 }
 
 async function resolveTable(
@@ -100,7 +102,7 @@ async function resolveTable(
       `${reference.namespace} is a name of the engine's own, and no namespace that a query can read.`,
       at(sql, reference.offset),
     );
-  const written = `${reference.namespace ?? DEFAULT_NAMESPACE}.${reference.name}`;
+  const written = canonical(`${reference.namespace ?? DEFAULT_NAMESPACE}.${reference.name}`);
   const slot = { schema, view: reference.name.toLowerCase() };
   try {
     const plan = await catalogd.plan({ name: written, ...selection(when, written) });
