@@ -82,8 +82,10 @@ export const TABLE_FUNCTIONS = list(`
 const READS_FILES = /^(read_|parquet_|glob$|sniff_csv|arrow_scan|seq_scan|copy_|import_|export_)/;
 const RUNS_TEXT =
   /^(query|query_table|json_(de)?serialize_(sql|plan)|json_execute_serialized_sql|sql_auto_complete|check_peg_parser)$/;
-const ENGINE_STATE =
-  /^(duckdb_|pragma_|pg_|current_|enable_|disable_|force_|which_secret|getenv|getvariable|currval|nextval|write_log|parse_duckdb_log|truncate_duckdb|checkpoint|has_|inet_|version$|in_search_path|txid_)/;
+const ENGINE_STATE = new RegExp(
+  "^(duckdb_|pragma_|pg_|current_|enable_|disable_|force_|which_secret|getenv|getvariable|currval|nextval|" +
+    "write_log|parse_duckdb_log|truncate_duckdb|checkpoint|has_|inet_|version$|in_search_path|txid_)",
+);
 
 /** Why a function is refused, as the end of a sentence that begins with its name. */
 export function whyRefused(name: string): string {
