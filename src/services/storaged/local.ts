@@ -123,9 +123,9 @@ export class LocalStore implements ObjectStore {
   /** Writes the body to a temporary and waits until its bytes are on disk. */
   async #stage(tree: DurableTree, temporary: string, body: Chunks): Promise<BigIntStats> {
     const file = await tree.create(temporary);
+    let writing: Promise<void> | undefined;
     try {
       // The next chunk is fetched and hashed while the one before it is written.
-      let writing: Promise<void> | undefined;
       for await (const chunk of body) {
         await writing;
         writing = writeAll(file, chunk);
@@ -137,6 +137,8 @@ export class LocalStore implements ObjectStore {
       await file.sync();
       return await file.stat({ bigint: true });
     } finally {
+      // A write under way when the body fails must not meet a number that is another file's by then.
+      await writing?.catch(() => {});
       await file.close();
     }
   }
