@@ -36,6 +36,8 @@ const REFUSALS = ["invalid", "too_large", "queue_full"];
 
 export class Observer implements Observerd {
   readonly #options: ObserverOptions;
+  #at_ms = Number.NaN;
+  #at = "";
 
   constructor(options: ObserverOptions) {
     this.#options = options;
@@ -113,10 +115,19 @@ export class Observer implements Observerd {
     };
   }
 
+  /** Many operations share a millisecond. */
+  #iso(at_ms: number): string {
+    if (at_ms !== this.#at_ms) {
+      this.#at_ms = at_ms;
+      this.#at = new Date(at_ms).toISOString();
+    }
+    return this.#at;
+  }
+
   #complete(op: GatewayOp, source: string) {
     const { now_ms, newId } = this.#options;
     if (op.timestamp !== undefined) refuseImpossibleTime(op.timestamp);
-    return complete(op, op.id ?? newId(), op.timestamp ?? new Date(now_ms()).toISOString(), source);
+    return complete(op, op.id ?? newId(), op.timestamp ?? this.#iso(now_ms()), source);
   }
 }
 

@@ -142,14 +142,13 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
 
   async #persist(batch: Batch<R>): Promise<void> {
     if (this.#size_bytes >= this.#options.segment_bytes) await this.#rotate();
-    const started_ms = performance.now();
     writeAll(this.#fd, batch.bytes, batch.used_bytes);
     if (this.#options.durability === "fsync") {
       await syncData(this.#fd);
-      this.#meter.synced();
+      this.#meter.syncs++;
     }
     this.#size_bytes += batch.used_bytes;
-    this.#meter.batch(batch.records.length, batch.used_bytes, (performance.now() - started_ms) / 1000);
+    this.#meter.batch(batch.records.length, batch.used_bytes);
   }
 
   /** Closes the active segment under its own name and begins another; both names are durable before it is used. */
@@ -184,7 +183,7 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
       {},
       error,
     );
-    this.#meter.failed();
+    this.#meter.failures++;
     this.#options.log.error({ journal: this.#name, cause: messageOf(error) }, "journal failed");
     batch.refuse(this.#failure);
     this.#pending.refuse(this.#failure);

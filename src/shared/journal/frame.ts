@@ -57,11 +57,21 @@ export function idStart(bytes: Buffer, start: number): number {
  */
 export function writeFrame(bytes: Buffer, start: number, length: number, seq: number): number {
   let at = start + length - 1;
-  at += bytes.write(`${length > 2 ? "," : ""}"_seq":${seq}`, at, "latin1");
+  if (length > 2) bytes[at++] = COMMA;
+  at = put(bytes, at, SEQ_OPEN);
+  at += bytes.write(String(seq), at, "latin1");
   const crc = Bun.hash.crc32(bytes.subarray(start, at));
-  at += bytes.write(',"_crc":"', at, "latin1");
+  at = put(bytes, at, CRC_OPEN);
   for (let shift = 28; shift >= 0; shift -= 4) bytes[at++] = HEX[(crc >>> shift) & 15] as number;
-  return at + bytes.write('"}\n', at, "latin1");
+  at = put(bytes, at, CRC_CLOSE);
+  bytes[at++] = NEWLINE;
+  return at;
+}
+
+/** Copies a few bytes; a call into native code costs more. */
+function put(bytes: Buffer, at: number, few: Buffer): number {
+  for (let i = 0; i < few.length; i++) bytes[at + i] = few[i] as number;
+  return at + few.length;
 }
 
 /** The `_seq` of the line in `bytes` from `start` to `end` (its newline left out), or UNFRAMED, or MISMATCH. */
