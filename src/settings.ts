@@ -1,0 +1,229 @@
+/** Every setting, with its default, its bounds and what it means; lakehouse.toml is written from it. */
+import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
+
+const MIB = 1024 * 1024;
+
+/** A setting that must be a whole number of something, with its default, bounds and meaning. */
+const whole = (value: number, minimum: number, maximum: number, description: string) =>
+  Type.Integer({ default: value, minimum, maximum, description });
+const text = (value: string, description: string) => Type.String({ default: value, description });
+const flag = (value: boolean, description: string) => Type.Boolean({ default: value, description });
+const bind = (port: number) =>
+  Type.String({
+    default: `127.0.0.1:${port}`,
+    format: "bind",
+    description: "host:port; port 0 takes a free one",
+  });
+const url = (service: string) =>
+  Type.String({ default: "", format: "base_url", description: `where ${service} runs, when it is not here` });
+const section = <P extends Record<string, TSchema>>(properties: P) =>
+  Type.Object(properties, { additionalProperties: false, default: {} });
+const oneOf = <Names extends string[]>(names: [...Names], value: Names[number], description: string) =>
+  Type.Union(
+    names.map((name) => Type.Literal(name as Names[number])),
+    { default: value, description },
+  );
+
+const Key = Type.Object(
+  {
+    name: Type.String({ pattern: "^[a-z0-9-]{1,64}$" }),
+    // Never shown: a person may have put the key itself here.
+    sha256: Type.String({
+      pattern: "^[0-9a-f]{64}$",
+      description: "the key's SHA-256, as 64 hex digits in lower case",
+      is_secret: true,
+    }),
+    scopes: Type.Array(Type.String({ pattern: "^(\\*|[a-z_]+:(read|write))$" }), { minItems: 1 }),
+  },
+  { additionalProperties: false },
+);
+
+export const ConfigSchema = Type.Object(
+  {
+    data_dir: text("./data", "everything that persists lives here"),
+    log_level: oneOf(
+      ["trace", "debug", "info", "warn", "error", "silent"],
+      "info",
+      "what is logged, on standard error",
+    ),
+    drain_ms: whole(10_000, 0, 600_000, "how long a stop waits for what is under way"),
+    max_json_bytes: whole(4 * MIB, 1024, 256 * MIB, "the largest JSON body a route reads"),
+    keys: Type.Array(Key, {
+      default: [],
+      description:
+        "who may call, made by `bun src/main.ts key create`; with none, everything is open, on loopback only",
+    }),
+    gateway: section({
+      bind: bind(3210),
+      timeout_ms: whole(30_000, 1, 3_600_000, "how long a forwarded call may stay without an answer"),
+      witness: flag(true, "report every operation served to observerd"),
+      witness_queue: whole(
+        10_000,
+        1,
+        1_000_000,
+        "operations waiting to be reported; past it they are dropped and counted",
+      ),
+      storaged_url: url("storaged"),
+      catalogd_url: url("catalogd"),
+      ingestd_url: url("ingestd"),
+      queryd_url: url("queryd"),
+      observerd_url: url("observerd"),
+    }),
+    storaged: section({
+      bind: bind(3211),
+      max_object_bytes: whole(256 * MIB, 1, 1024 * 1024 * MIB, "the largest object"),
+      prefix_max_bytes: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
+        default: { "warehouse/": 32 * 1024 * MIB },
+        description: "a cap of its own for a prefix; the longest that fits counts",
+      }),
+    }),
+    catalogd: section({
+      bind: bind(3212),
+      commit_attempts: whole(100, 1, 10_000, "how often a commit is tried where each attempt loses a race"),
+      commit_keys_kept: whole(
+        100_000,
+        1,
+        10_000_000,
+        "idempotency keys of commits remembered for each table, the newest",
+      ),
+      max_commit_files: whole(10_000, 1, 1_000_000, "files that one commit or registration may name"),
+      max_footer_bytes: whole(64 * MIB, 1024, 1024 * MIB, "the largest Parquet footer that is read"),
+      cache_mib: whole(64, 0, 64 * 1024, "memory for metadata and manifests already read"),
+      max_columns: whole(2000, 1, 100_000, "columns of one table, nested fields included"),
+      snapshot_max_age_ms: whole(
+        432_000_000,
+        0,
+        3_153_600_000_000,
+        "maintain expires snapshots older than this",
+      ),
+      snapshots_kept: whole(1, 1, 1_000_000, "maintain keeps at least so many of the newest snapshots"),
+      orphan_min_age_ms: whole(
+        86_400_000,
+        0,
+        3_153_600_000_000,
+        "maintain removes unreferenced files older than this",
+      ),
+    }),
+    ingestd: section({
+      bind: bind(3213),
+      max_body_bytes: whole(16 * 1024 * MIB, 1, 1024 * 1024 * MIB, "the largest file, as sent"),
+      max_expanded_bytes: whole(
+        64 * 1024 * MIB,
+        1,
+        1024 * 1024 * MIB,
+        "the largest file, after decompression",
+      ),
+      timeout_ms: whole(3_600_000, 1000, 86_400_000, "how long one ingest may take"),
+      workers: whole(1, 1, 64, "conversions at a time"),
+      queue: whole(16, 0, 10_000, "ingests waiting for a worker; past it the answer is 429"),
+      memory_limit_mib: whole(1024, 64, 1024 * 1024, "DuckDB's memory in one conversion"),
+      process_limit_mib: whole(
+        2048,
+        128,
+        2 * 1024 * 1024,
+        "a conversion that takes more resident memory is stopped",
+      ),
+      threads: whole(2, 1, 256, "DuckDB's threads in one conversion"),
+      file_bytes: whole(256 * MIB, MIB, 16 * 1024 * MIB, "the size at which a new Parquet file is begun"),
+      rejected_samples: whole(20, 0, 1000, "rejected rows told in an answer"),
+      jobs_kept: whole(1000, 1, 1_000_000, "finished jobs that can still be asked for"),
+    }),
+    queryd: section({
+      bind: bind(3214),
+      workers: whole(2, 1, 64, "queries at a time, each in a process of its own"),
+      queue: whole(64, 0, 10_000, "queries waiting for a worker; past it the answer is 429"),
+      timeout_ms: whole(
+        30_000,
+        1,
+        3_600_000,
+        "how long one query may take, and the most a caller may ask for",
+      ),
+      memory_limit_mib: whole(1024, 64, 1024 * 1024, "DuckDB's memory in one query"),
+      process_limit_mib: whole(
+        2048,
+        128,
+        2 * 1024 * 1024,
+        "the resident memory at which a query's process is killed",
+      ),
+      threads: whole(2, 1, 256, "DuckDB's threads in one query"),
+      scratch_mib: whole(4096, 0, 16 * 1024 * 1024, "disk one query may spill to"),
+      worker_idle_ms: whole(
+        30_000,
+        0,
+        3_600_000,
+        "how long idle worker processes beyond the one kept warm are kept",
+      ),
+      worker_idle_mib: whole(
+        256,
+        64,
+        1024 * 1024,
+        "the resident memory past which a worker is replaced between queries",
+      ),
+      max_rows: whole(10_000, 1, 1_000_000, "rows of an application/json answer, unless asked otherwise"),
+      max_rows_cap: whole(
+        1_000_000,
+        1,
+        100_000_000,
+        "the most rows an application/json answer may be asked for",
+      ),
+      max_answer_bytes: whole(256 * MIB, 1024, 16 * 1024 * MIB, "the largest application/json answer"),
+      max_sql_bytes: whole(262_144, 1, 16 * MIB, "the longest statement"),
+      max_params: whole(1000, 0, 100_000, "parameters of one statement"),
+    }),
+    observerd: section({
+      bind: bind(3219),
+      persist_path: Type.String({
+        default: "observer/ops.jsonl",
+        pattern: "^(.*[^/]\\.jsonl)?$",
+        description: 'the journal, within data_dir; "" keeps operations in memory only',
+      }),
+      durability: oneOf(
+        ["fsync", "os"],
+        "fsync",
+        "fsync: an operation is on the disk before it is acknowledged; os: the system writes it when it likes",
+      ),
+      ring_capacity: whole(2000, 1, 1_000_000, "operations held for stats and lists"),
+      dedupe_records: whole(1_000_000, 0, 100_000_000, "how many of the last ids make a repeat idempotent"),
+      segment_bytes: whole(64 * MIB, 4096, 16 * 1024 * MIB, "the size at which a journal segment is closed"),
+      queue: whole(10_000, 1, 1_000_000, "operations waiting for the disk; past it the answer is 429"),
+      queue_bytes: whole(64 * MIB, MIB, 16 * 1024 * MIB, "bytes of operations waiting for the disk"),
+      max_event_bytes: whole(64 * 1024, 256, MIB, "the largest operation, as JSON"),
+      max_events: whole(10_000, 1, 1_000_000, "operations in one batch"),
+      gateway_segments: whole(
+        16,
+        1,
+        1_000_000,
+        "closed segments kept of the gateway's own reports; older ones are deleted",
+      ),
+    }),
+  },
+  { additionalProperties: false },
+);
+
+export type DeepReadonly<T> = T extends (infer E)[]
+  ? readonly DeepReadonly<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+export type Config = DeepReadonly<Static<typeof ConfigSchema>>;
+export type ApiKey = Config["keys"][number];
+
+/** Splits "host:port"; IPv6 hosts stand in brackets. Undefined where it is neither. */
+export function parseBind(value: string): { hostname: string; port: number } | undefined {
+  const found = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(value);
+  if (!found) return undefined;
+  const port = Number(found[2]);
+  const hostname = (found[1] as string).replace(/^\[|\]$/g, "");
+  return port > 65_535 ? undefined : { hostname, port };
+}
+
+function isBaseUrl(value: string): boolean {
+  if (value === "") return true;
+  if (!/^https?:\/\/[^/]/.test(value) || !URL.canParse(value)) return false;
+  const url = new URL(value);
+  return url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "";
+}
+
+FormatRegistry.Set("bind", (value) => parseBind(value) !== undefined);
+FormatRegistry.Set("base_url", isBaseUrl);
