@@ -150,3 +150,12 @@ test("nulls are counted: files of nulls alone, of none, and of columns that came
   const later = pruner(columns({ v: "int", w: "int" }), [{ column: "w", op: "is_null", values: [] }]);
   expect(later(planned(await dataFileOf("int", "INTEGER", ["1"])))).toBe(true);
 });
+
+test("a NaN, which no bound tells of, counts as above every number unless it is known that there is none", async () => {
+  const file = planned(await dataFileOf("double", "DOUBLE", ["1.5", "2.5"]));
+  const unknown = { ...file, nans: new Map() };
+  const above = pruner(columns({ v: "double" }), [{ column: "v", op: ">", values: [10] }]);
+  const below = pruner(columns({ v: "double" }), [{ column: "v", op: "<", values: [1] }]);
+  expect([above(file), above(unknown)]).toEqual([false, true]);
+  expect([below(file), below(unknown)]).toEqual([false, false]);
+});

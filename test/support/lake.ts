@@ -8,6 +8,7 @@ import type { Catalogd, IcebergField, IcebergType, TableState } from "../../src/
 import { createStoragedClient } from "../../src/services/storaged/client.ts";
 import type { Storaged } from "../../src/services/storaged/schema.ts";
 import { createHttpClient } from "../../src/shared/client.ts";
+import type { LakeError } from "../../src/shared/errors.ts";
 import { serviceToken } from "../../src/shared/keys.ts";
 
 const TIMEOUT_MS = 30_000;
@@ -103,4 +104,13 @@ export async function append(lake: Lake, name: string, sql: string) {
 /** Optional top-level columns, numbered in order. */
 export function columns(types: Record<string, IcebergType>): IcebergField[] {
   return Object.entries(types).map(([name, type], at) => ({ id: at + 1, name, required: false, type }));
+}
+
+/** How a call failed; all undefined where it didn't. */
+export async function failing(promise: Promise<unknown>) {
+  const error = await promise.then(
+    () => undefined,
+    (error) => error as LakeError,
+  );
+  return { code: error?.code, message: error?.message, details: error?.details };
 }
