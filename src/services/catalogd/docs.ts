@@ -4,8 +4,6 @@ import {
   CommitResultSchema,
   CommittedSchema,
   DatasetListSchema,
-  EXAMPLE_SNAPSHOT,
-  EXAMPLE_TABLE,
   HistorySchema,
   MaintainReportSchema,
   ManifestSchema,
@@ -13,7 +11,8 @@ import {
   RegisteredSchema,
   ScanPlanSchema,
   TableStateSchema,
-} from "./wire.ts";
+} from "./answers.ts";
+import { EXAMPLE_SNAPSHOT, EXAMPLE_TABLE } from "./wire.ts";
 
 const operation = (docs: Omit<RouteDocs, "service">) => describe({ ...docs, service: "catalogd" });
 

@@ -12,7 +12,7 @@ import { Warehouse } from "./warehouse.ts";
 const MIB = 1024 * 1024;
 
 export async function createCatalogd(
-  { config, log, door }: ServiceContext,
+  { config, log, door, metrics }: ServiceContext,
   { storaged }: { storaged: Storaged },
 ): Promise<Service<Catalogd>> {
   const { catalogd } = config;
@@ -23,7 +23,12 @@ export async function createCatalogd(
     max_footer_bytes: catalogd.max_footer_bytes,
   });
   const { commit_attempts } = catalogd;
-  const tables = new Tables({ store, warehouse, log, commit_attempts, now_ms: Date.now });
+  const lost = metrics.counter(
+    "catalog_races_lost_total",
+    "Attempts at a change that another change overtook",
+  );
+  const raceLost = () => lost.inc();
+  const tables = new Tables({ store, warehouse, log, commit_attempts, now_ms: Date.now, raceLost });
   const domain = new CatalogdDomain(tables, catalogd, catalogd);
   return {
     domain,

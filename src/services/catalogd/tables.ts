@@ -32,6 +32,8 @@ export interface TablesOptions {
   readonly log: Log;
   readonly commit_attempts: number;
   now_ms(): number;
+  /** Told of each attempt at a change that another process's change overtook. */
+  raceLost(): void;
 }
 
 export class Tables {
@@ -115,6 +117,7 @@ export class Tables {
       released: change.released,
     });
     if (won) return { pointer: { ...pointer, metadata_key }, metadata: succeeded };
+    this.#options.raceLost();
     await this.discard([metadata_key, ...(change.written ?? [])]);
     return undefined;
   }

@@ -1,4 +1,4 @@
-/** The shapes of catalogd's requests and answers on the wire. */
+/** The shapes of catalogd's requests on the wire. */
 import { t } from "elysia";
 import { NAME_PATTERN } from "./names.ts";
 import { PAGE_LIMIT, PAGE_LIMIT_MAX } from "./views.ts";
@@ -12,7 +12,7 @@ const TableName = t.String({
   description: "[namespace.]table; the namespace is `default` where left out. Found without regard to case.",
   examples: [EXAMPLE_TABLE],
 });
-const SnapshotId = t.String({
+export const SnapshotId = t.String({
   pattern: "^\\d{1,19}$",
   description: "A snapshot's id: 64 bits wide, so that it is a string in JSON.",
   examples: [EXAMPLE_SNAPSHOT],
@@ -41,9 +41,9 @@ const pageMembers = {
   ),
 };
 const choiceMembers = { snapshot_id: t.Optional(SnapshotId), as_of: t.Optional(Time) };
-const Count = (description: string) => t.Integer({ minimum: 0, description });
-const Strings = t.Record(t.String(), t.String());
-const Nullable = <T extends ReturnType<typeof t.String>>(it: T) => t.Union([it, t.Null()]);
+export const Count = (description: string) => t.Integer({ minimum: 0, description });
+export const Strings = t.Record(t.String(), t.String());
+export const Nullable = <T extends ReturnType<typeof t.String>>(it: T) => t.Union([it, t.Null()]);
 
 export const NameParams = t.Object({ name: TableName });
 export const PageQuery = t.Object(pageMembers, strict);
@@ -99,7 +99,7 @@ const TypeSchema = t.Union(
   ],
   { description: "A primitive type's name, or Iceberg's JSON of a struct, list or map.", examples: ["long"] },
 );
-const FieldSchema = t.Object(
+export const FieldSchema = t.Object(
   {
     id: t.Integer({ minimum: 0 }),
     name: t.String({ minLength: 1, maxLength: 255 }),
@@ -235,99 +235,3 @@ export const MaintainBody = t.Object(
   },
   strict,
 );
-
-const datasetMembers = {
-  name: t.String(),
-  uuid: t.String(),
-  snapshot_id: Nullable(SnapshotId),
-  schema_fingerprint: t.String(),
-  columns: Count("Top-level columns."),
-  rows: Count("Rows at this snapshot."),
-  files: Count("Data files."),
-  bytes: Count("Bytes of the files."),
-  updated_at: t.String(),
-};
-const next_cursor = Nullable(t.String({ description: "To be sent as `cursor`; null at the end." }));
-export const DatasetListSchema = t.Object({ datasets: t.Array(t.Object(datasetMembers)), next_cursor });
-const manifestMembers = {
-  ...datasetMembers,
-  location: t.String(),
-  metadata_location: t.String({ description: "Where the Iceberg metadata document lies." }),
-  format_version: t.Literal(2),
-  schema_id: t.Integer(),
-  schema: t.Array(ColumnSchema),
-  properties: Strings,
-  summary: Strings,
-  objects: t.Array(t.Object({ key: t.String(), size: t.Integer(), rows: t.Integer() })),
-  next_cursor,
-};
-export const ManifestSchema = t.Object(manifestMembers);
-export const RegisteredSchema = t.Object({ ...manifestMembers, existing: t.Boolean() });
-export const HistorySchema = t.Object({
-  name: t.String(),
-  snapshots: t.Array(
-    t.Object({
-      snapshot_id: SnapshotId,
-      parent_snapshot_id: Nullable(SnapshotId),
-      sequence_number: t.Integer(),
-      committed_at: t.String(),
-      operation: t.String(),
-      schema_id: t.Union([t.Integer(), t.Null()]),
-      current: t.Boolean(),
-      ancestor: t.Boolean({ description: "Whether the present snapshot came from this one." }),
-      summary: Strings,
-    }),
-  ),
-  next_cursor,
-});
-export const TableStateSchema = t.Object({
-  name: t.String(),
-  uuid: t.String(),
-  location: t.String(),
-  schema_id: t.Integer(),
-  fields: t.Array(FieldSchema),
-  identifier_field_ids: t.Array(t.Integer()),
-  last_column_id: t.Integer(),
-  snapshot_id: Nullable(SnapshotId),
-  properties: Strings,
-});
-export const CommitResultSchema = t.Object({
-  name: t.String(),
-  snapshot_id: SnapshotId,
-  repeated: t.Boolean({ description: "Whether this idempotency key had been committed before." }),
-  table: TableStateSchema,
-  summary: Strings,
-});
-export const CommittedSchema = t.Object({ commit: t.Union([CommitResultSchema, t.Null()]) });
-export const NamesSchema = t.Object({ names: t.Array(t.String()) });
-export const ScanPlanSchema = t.Object({
-  name: t.String(),
-  uuid: t.String(),
-  snapshot_id: Nullable(SnapshotId),
-  fields: t.Array(FieldSchema),
-  name_mapping: t.Unknown({ description: "Names by field id, for files without field ids." }),
-  files: t.Array(
-    t.Object({
-      location: t.String(),
-      key: t.String(),
-      size: t.Integer(),
-      rows: t.Integer(),
-      position_deletes: t.Array(t.Object({ key: t.String() })),
-    }),
-  ),
-  files_pruned: t.Integer({ description: "Files that can't hold a match, left out." }),
-});
-const RemovedSchema = t.Object({
-  files: t.Integer(),
-  bytes: t.Integer(),
-  samples: t.Array(t.String(), { description: "Some of their keys." }),
-});
-export const MaintainReportSchema = t.Object({
-  dry_run: t.Boolean(),
-  tables: t.Array(
-    t.Object({ name: t.String(), expired_snapshots: t.Array(SnapshotId), removed: RemovedSchema }),
-  ),
-  folders: t.Array(t.Object({ folder: t.String(), removed: RemovedSchema })),
-  failures: t.Array(t.Object({ name: t.String(), reason: t.String() })),
-  elapsed_ms: t.Integer(),
-});
