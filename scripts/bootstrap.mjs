@@ -17,6 +17,7 @@ const STAMP = join(MODULES, ".lakehouse");
 const INSTALL_LOCK = join(ROOT, ".installing");
 const INSTALL_WAIT_MS = 600_000;
 const LOOK_AGAIN_MS = 200;
+const PARENT_LOOK_MS = 250;
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR2"];
 const LOWEST_NODE = 20;
 
@@ -163,6 +164,7 @@ function read(path) {
 function run(bun, args) {
   const child = spawn(bun, args, { stdio: "inherit" });
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
+  if (process.env.npm_lifecycle_event) stopWithParent(child);
   child.on("error", (error) => {
     console.error(`${bun} did not start: ${error.message}`);
     process.exit(1);
@@ -172,4 +174,14 @@ function run(bun, args) {
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+/** npm passes a SIGTERM on to the shell between us, which dies of it without telling us. */
+function stopWithParent(child) {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    child.kill("SIGTERM");
+  }, PARENT_LOOK_MS);
 }

@@ -6,6 +6,7 @@ import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import { serviceNames } from "./services/index.ts";
 import { createKey } from "./shared/keys.ts";
+import { LockHeldError } from "./shared/lock.ts";
 import { createLog } from "./shared/log.ts";
 
 const USAGE = `bun src/main.ts [all|gateway|${serviceNames.join("|")}] [--config PATH] [--check]
@@ -115,6 +116,8 @@ try {
   process.exit();
 } catch (error) {
   const { code, message } = error as NodeJS.ErrnoException;
+  if (error instanceof LockHeldError)
+    process.exit(refuse(`${message}; stop it, or give this one another LAKEHOUSE_DATA_DIR`));
   // The system's own refusals (EACCES, ENOSPC, …) tell a person enough in their one line.
   if (!(error instanceof ConfigError || code !== undefined)) throw error;
   process.exit(refuse(message));
