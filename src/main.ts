@@ -57,9 +57,9 @@ function readConfig(path: string | undefined): Config {
 async function serve(config: Config, target: Target): Promise<number> {
   const log = createLog(config.log_level, { target });
   const listener = listen(await compose(config, target, log), config, log);
+  const { first, second } = stopSignals();
   console.log(`listening ${listener.url}`);
   if (target === "all" || target === "gateway") console.log(welcome(listener.url, config.keys.length > 0));
-  const { first, second } = stopSignals();
   const signal = await first;
   log.info({ signal, drain_ms: config.drain_ms }, "stopping");
   const late = Promise.withResolvers<string>();

@@ -69,4 +69,6 @@ process.on("message", (request: Request) => {
   answer(request).catch(failure).then(send);
 });
 // Without its parent there is nobody to answer.
+// A terminal and systemd signal the whole group; when a worker ends is for its parent to say.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
 process.on("disconnect", () => process.exit(0));

@@ -90,6 +90,8 @@ function standBack(): void {
 
 async function main(): Promise<void> {
   // A parent that is gone must not leave a query running; nothing here is worth an orderly end.
+  // A terminal and systemd signal the whole group; when a worker ends is for its parent to say.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
   process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
   standBack();
   const settings = JSON.parse(process.argv[2] ?? "{}") as WorkerSettings;
