@@ -81,6 +81,8 @@ export function parquetSource(path: string, columns: readonly FileColumn[]): Sou
 export interface Conversion {
   field: IcebergField;
   source: string | null;
+  /** A text's cast, made once and looked at several times. */
+  cast?: string;
   value: string;
   check: string | null;
   /** The value where the check holds, and a misfit otherwise: cheaper than one after the other. */
@@ -133,15 +135,19 @@ function fromText(c: string, field: IcebergField, inferred: IcebergType, exact: 
     const own = sqlType(settle(inferred));
     return plain(field, c, `CAST(CAST(CAST(nullif(${c}, '') AS JSON) AS ${own}) AS ${to})`);
   }
-  const fits = textFits(c, type, to, exact);
+  const v = `${c}_cast`;
+  const fits = textFits(c, v, type, exact);
   const empty = `${c} IS NULL OR ${c} = ''`;
+  const branches = fits.map((it) => `WHEN ${it} THEN ${v}`).join(" ");
   const null_or = field.required ? "" : `WHEN ${empty} THEN NULL `;
+  const tests = fits.map((it) => `WHEN ${it} THEN true`).join(" ");
   return {
     field,
     source: c,
-    value: `CAST(nullif(${c}, '') AS ${to})`,
-    check: `CASE WHEN ${empty} THEN ${!field.required} ELSE coalesce(${fits}, false) END`,
-    guarded: `CASE WHEN ${fits} THEN CAST(${c} AS ${to}) ${null_or}ELSE ${STOP} END`,
+    cast: `TRY_CAST(${c} AS ${to}) AS ${v}`,
+    value: v,
+    check: `CASE WHEN ${empty} THEN ${!field.required} ${tests} ELSE false END`,
+    guarded: `CASE ${branches} ${null_or}ELSE ${STOP} END`,
   };
 }
 
@@ -153,7 +159,12 @@ export function selectRows(source: Source, made: readonly Conversion[], bad_rows
     ({ field, value, guarded }) => `${bad_rows === "stop" ? guarded : value} AS ${quote(field.name)}`,
   );
   const where = bad_rows === "leave out" ? allChecks(made) : "";
-  return `SELECT ${columns.join(", ")} FROM ${source.relation}${where === "" ? "" : ` WHERE ${where}`}`;
+  return `SELECT ${columns.join(", ")} FROM ${withCasts(source, made)}${where === "" ? "" : ` WHERE ${where}`}`;
+}
+
+function withCasts(source: Source, made: readonly Conversion[]): string {
+  const casts = made.map((it) => it.cast).filter((it) => it !== undefined);
+  return casts.length === 0 ? source.relation : `(SELECT *, ${casts.join(", ")} FROM ${source.relation})`;
 }
 
 function allChecks(made: readonly Conversion[]): string {
@@ -171,7 +182,7 @@ export function selectBadRows(source: Source, made: readonly Conversion[], most:
   const text = checked
     .map((it) => `WHEN NOT ${it.check} THEN substr(CAST(${it.source} AS VARCHAR), 1, 200)`)
     .join(" ");
-  return `SELECT ${source.line} AS line, CASE ${which} END AS bad, CASE ${text} END AS value, count(*) OVER () AS bad_rows FROM ${source.relation} WHERE NOT (${allChecks(made)}) ORDER BY line LIMIT ${most}`;
+  return `SELECT ${source.line} AS line, CASE ${which} END AS bad, CASE ${text} END AS value, count(*) OVER () AS bad_rows FROM ${withCasts(source, made)} WHERE NOT (${allChecks(made)}) ORDER BY line LIMIT ${most}`;
 }
 
 export interface CopyOptions {

@@ -4,58 +4,62 @@ import { decimalOf, literal } from "./types.ts";
 
 const BLANKS = "[ \\t]*";
 
-/** Whether a text is a value of the type, as kinds.ts says. `exact`: a double must keep every digit. */
-export function textFits(c: string, type: string, to: string, exact: boolean): string {
-  const cast = `TRY_CAST(${c} AS ${to})`;
+/**
+ * Whether a text `c`, of which `v` is what TRY_CAST makes, is a value of the type, as kinds.ts says: any of
+ * these conditions, the cheap ones first. (DuckDB tries the sides of an OR in any order, and the last can
+ * cost tenfold.) `exact`: a double must keep every digit.
+ */
+export function textFits(c: string, v: string, type: string, exact: boolean): string[] {
   const matches = (pattern: string) =>
     `regexp_full_match(${c}, ${literal(`${BLANKS}(${pattern})${BLANKS}`)})`;
+  const valid = (pattern: string) => `${v} IS NOT NULL AND ${matches(pattern)}`;
+  // Printing it back is the cheapest way to say that it was written plainly.
+  const printed = `${v}::VARCHAR = ${c}`;
   const decimal = decimalOf(type);
-  if (decimal) return `${matches(decimalPattern(decimal.precision, decimal.scale))} AND ${cast} IS NOT NULL`;
+  if (decimal) return [valid(decimalPattern(decimal.precision, decimal.scale))];
   switch (type) {
-    case "boolean":
-      return `trim(${c}, ' \t') IN (${PATTERNS.boolean.split("|").map(literal).join(", ")})`;
+    case "boolean": {
+      const words = PATTERNS.boolean.split("|").map(literal).join(", ");
+      return [`${c} IN (${words})`, `trim(${c}, ' \t') IN (${words})`];
+    }
     case "int":
     case "long":
-      // Printing it back is the cheaper way to say that it was written plainly.
-      return inOrder(`${cast}::VARCHAR = ${c}`, `${cast}::VARCHAR = trim(${c}, ' \t')`);
+      return [printed, `${v}::VARCHAR = trim(${c}, ' \t')`];
     case "date":
-      return inOrder(`${cast}::VARCHAR = ${c}`, `${cast} IS NOT NULL AND ${matches(PATTERNS.date)}`);
+      return [`${printed} AND isfinite(${v}) AND strlen(${c}) = 10`, valid(PATTERNS.date)];
     case "timestamp":
-      return `${matches(`${PATTERNS.timestamp}|${PATTERNS.date}`)} AND ${cast} IS NOT NULL`;
+      return [
+        `${printed} AND isfinite(${v}) AND strlen(${c}) < 27`,
+        valid(`${PATTERNS.timestamp}|${PATTERNS.date}`),
+      ];
     case "timestamptz":
-      return `${matches(PATTERNS.timestamptz)} AND ${cast} IS NOT NULL`;
+      return [valid(PATTERNS.timestamptz)];
     case "time":
-      return `${matches(PATTERNS.time)} AND ${cast} IS NOT NULL`;
+      return [valid(PATTERNS.time)];
     case "float":
-    case "double": {
-      const plain = `regexp_full_match(${c}, '-?(0|[1-9][0-9]*)?(\\.[0-9]+)?')`;
-      const number = `${cast} IS NOT NULL AND ${inOrder(plain, matches(`${PATTERNS.fixed}|${PATTERNS.scientific}`))}`;
-      return exact ? keepsDigits(c, cast, number) : number;
-    }
+    case "double":
+      return numberFits(c, v, exact);
     default:
-      return `${cast} IS NOT NULL`;
+      return [`${v} IS NOT NULL`];
   }
+}
+
+function numberFits(c: string, v: string, exact: boolean): string[] {
+  const plain = `${v} IS NOT NULL AND regexp_full_match(${c}, '-?(0|[1-9][0-9]*)?(\\.[0-9]+)?')`;
+  const number = `${v} IS NOT NULL AND regexp_full_match(${c}, ${literal(`${BLANKS}(${PATTERNS.fixed}|${PATTERNS.scientific})${BLANKS}`)})`;
+  if (!exact) return [plain, number];
+  const short = `strlen(${c}) <= ${DOUBLE_DIGITS + 1}`;
+  const digits = (text: string) =>
+    `rtrim(ltrim(replace(split_part(lower(${text}), 'e', 1), '.', ''), ' \t-0'), ' \t0')`;
+  const kept = `regexp_matches(${c}, '[eEnN]') OR ${digits(`${v}::VARCHAR`)} = ${digits(c)}`;
+  return [
+    `CASE WHEN ${short} THEN ${plain} ELSE ${v}::VARCHAR = ${c} END`,
+    `${number} AND (${short} OR ${kept})`,
+  ];
 }
 
 function decimalPattern(precision: number, scale: number): string {
   const whole_digits = precision - scale;
   const whole = whole_digits === 0 ? "0?" : `(0|[1-9][0-9]{0,${whole_digits - 1}})?`;
   return scale === 0 ? `-?${whole}(\\.0+)?` : `-?${whole}(\\.[0-9]{1,${scale}}0*)?`;
-}
-
-/** Either of two, the cheap one first: DuckDB tries the sides of an OR in any order, and the dear one costs tenfold. */
-function inOrder(cheap: string, dear: string): string {
-  return `CASE WHEN ${cheap} THEN true ELSE ${dear} END`;
-}
-
-/** Whether a double keeps every digit of a number: few enough, or its shortest text has the same ones. */
-function keepsDigits(c: string, cast: string, number: string): string {
-  const digits = (text: string) =>
-    `rtrim(ltrim(replace(split_part(lower(${text}), 'e', 1), '.', ''), ' \t-0'), ' \t0')`;
-  const same_digits = `${digits(`${cast}::VARCHAR`)} = ${digits(c)}`;
-  const long = inOrder(
-    `${cast}::VARCHAR = ${c}`,
-    `${number} AND (regexp_matches(${c}, '[eEnN]') OR ${same_digits})`,
-  );
-  return `CASE WHEN strlen(${c}) <= ${DOUBLE_DIGITS + 1} THEN ${number} ELSE ${long} END`;
 }
