@@ -57,7 +57,7 @@ export async function compose(config: Config, target: Target, log: Log): Promise
       continue;
     }
     if (target === "all") refuseStranded(it.name, it.needs, config);
-    const base_url = url || `http://${config[it.name].bind}`;
+    const base_url = url || ownAddress(it.name, config);
     const { timeout_ms } = config.gateway;
     const http = createHttpClient({ service: it.name, base_url, service_token, timeout_ms });
     Object.assign(interfaces, { [it.name]: it.client(http) });
@@ -95,6 +95,16 @@ export async function compose(config: Config, target: Target, log: Log): Promise
     for (const service of [...services.values()].reverse()) await service.close();
   };
   return { edge, app: app as unknown as Elysia, target, hostname, port, close };
+}
+
+/** @throws ConfigError where a service takes a free port, which no other process can guess */
+function ownAddress(name: ServiceName, config: Config): string {
+  const { bind } = config[name];
+  if (bind.endsWith(":0"))
+    throw new ConfigError(
+      `gateway.${name}_url must be set, since ${name}.bind takes a free port (got "${bind}")`,
+    );
+  return `http://${bind}`;
 }
 
 function listenAddress(config: Config, target: Target): { hostname: string; port: number } {
