@@ -7,6 +7,7 @@ import { codeAmong, codeOf, importsOf, namedFiles, read, repositoryFiles } from 
 /** A file is meant to have 300 lines at most; past this it is split, or listed below with its reason. */
 const MAX_FILE_LINES = 330;
 const MAX_LINE_CHARS = 140;
+const MAX_TEST_LINE_CHARS = 160;
 /** Files that may be longer, and why. */
 const LONGER: Record<string, { lines: number; why: string }> = {
   "src/config.ts": { lines: 400, why: "every setting is one schema, validated whole" },
@@ -17,8 +18,9 @@ const code = codeAmong(files);
 const source = code.filter((path) => path.startsWith("src/"));
 const serviceOf = (path: string) => /^src\/services\/(\w+)\//.exec(path)?.[1];
 
-/** A line as long as its code: a sentence in it may be long, since breaking it would only hide it from a search. */
-const withoutTexts = (line: string) => line.replace(/"[^"]{40,}"|`[^`]{40,}`?|^[^`]*`[,;)]*$/g, '""');
+/** Lines as long as their code: a sentence or a statement of SQL may be long, since breaking it helps nobody. */
+const withoutTexts = (text: string) =>
+  text.replace(/"[^"\n]{40,}"/g, '""').replace(/`[^`]*`/g, (literal) => literal.replace(/[^\n]/g, ""));
 
 /** Each fault as `file: what`, so that a failure reads as a list of what to mend. */
 const faults = (paths: string[], judge: (path: string) => string[]) =>
@@ -172,7 +174,10 @@ describe("files are fit to read", () => {
       const lines = read(path).split("\n");
       const allowed =
         LONGER[path]?.lines ?? (path.startsWith("test/") ? Number.POSITIVE_INFINITY : MAX_FILE_LINES);
-      const wide = lines.findIndex((line) => withoutTexts(line).length > MAX_LINE_CHARS);
+      const width = path.startsWith("test/") ? MAX_TEST_LINE_CHARS : MAX_LINE_CHARS;
+      const wide = withoutTexts(read(path))
+        .split("\n")
+        .findIndex((line) => line.length > width);
       return [
         ...(lines.length - 1 > allowed ? [`${lines.length - 1} lines (at most ${allowed})`] : []),
         ...(wide >= 0 ? [`line ${wide + 1} has ${lines[wide]?.length} characters`] : []),
@@ -189,7 +194,7 @@ describe("files are fit to read", () => {
   });
 
   test("none names a place of one machine or leaves work undone", () => {
-    const place = /(?<![\w.}])\/(?:work|home|root|Users)\/\w/g;
+    const place = /(?<![\w.}])\/(?:work|home|root|Users)\/\w{2}/g;
     const undone = /\b(?:TODO|FIXME|XXX|HACK)\b/g;
     const texts = files.filter((path) => /\.(ts|mjs|md|json|toml|py|sh)$/.test(path) || path === ".ci/run");
     const leftovers = (path: string) => [

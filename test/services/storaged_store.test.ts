@@ -84,7 +84,7 @@ const folded = (path: string) => path.normalize("NFKD").toLowerCase();
 
 describe("the layout", () => {
   test("gives no two keys paths that any file system takes for one", () => {
-    const layout = new Layout("/root");
+    const layout = new Layout("/lake");
     fc.assert(
       fc.property(key, key, (a, b) => {
         fc.pre(a !== b);
@@ -98,11 +98,11 @@ describe("the layout", () => {
   });
 
   test("makes names that every file system takes", () => {
-    const layout = new Layout("/root");
+    const layout = new Layout("/lake");
     fc.assert(
       fc.property(key, (it) => {
         const path = layout.pathOf(it);
-        expect(path.startsWith("/root/objects/")).toBe(true);
+        expect(path.startsWith("/lake/objects/")).toBe(true);
         for (const name of path.split("/").slice(3))
           expect(name).toMatch(/^[fdc]_[a-z0-9_.=+-]{0,252}(?<!\.)$/);
         expect(path.length).toBeLessThan(3700);

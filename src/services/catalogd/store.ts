@@ -102,6 +102,7 @@ const SCHEMA = `
 `;
 
 /** @param commit_keys_kept the newest commit keys remembered of each table */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: the statements are prepared once, for all methods
 export function openPointerStore(path: string, commit_keys_kept: number): PointerStore {
   mkdirSync(dirname(path), { recursive: true });
   const db = new Database(path, { create: true, strict: true });
