@@ -1,4 +1,4 @@
-/** wrk, nginx and a server each in a process of its own: what HTTP benchmarks need. */
+/** A server, and nginx before it, each in a process of its own: what HTTP benchmarks need. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,39 +95,6 @@ async function answering(url: string): Promise<void> {
     }
   }
   throw new Error(`${url} does not answer`);
-}
-
-/** What wrk saw. */
-export interface Load {
-  requests_per_s: number;
-  /** Answers that were no 2xx or 3xx, and socket errors. */
-  failures: number;
-}
-
-/** Loads `url` with wrk from one thread. @param json sent by POST; a GET without it */
-export async function load(url: string, connections: number, seconds: number, json?: unknown): Promise<Load> {
-  const directory = mkdtempSync(join(tmpdir(), "lakehouse-wrk-"));
-  const script = join(directory, "request.lua");
-  const body = json === undefined ? "" : JSON.stringify(json);
-  writeFileSync(
-    script,
-    json === undefined
-      ? ""
-      : `wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = [==[${body}]==]\n`,
-  );
-  const wrk = Bun.spawn(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, url], {
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const text = await new Response(wrk.stdout).text();
-  rmSync(directory, { recursive: true, force: true });
-  const requests_per_s = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
-  if (!(requests_per_s > 0))
-    throw new Error(`wrk told nothing: ${text}${await new Response(wrk.stderr).text()}`);
-  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(text)?.[1] ?? 0);
-  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text);
-  const broken = (socket?.slice(1) ?? []).reduce((sum, count) => sum + Number(count), 0);
-  return { requests_per_s, failures: refused + broken };
 }
 
 /** Whether a program is there to be run. */

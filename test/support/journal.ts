@@ -1,7 +1,8 @@
 /** Opens a journal as the tests need it, and tells what it applied. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { type Journal, type JournalOptions, openJournal } from "../../src/shared/journal.ts";
 import { createLog } from "../../src/shared/log.ts";
 import { Metrics } from "../../src/shared/metrics.ts";
@@ -51,4 +52,19 @@ export async function inDirectory<T>(work: (directory: string) => Promise<T>, ro
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** A line framed by the letter of the format, without the journal's own code. */
+export function framed(record: object, seq: number): string {
+  const body = JSON.stringify(record).slice(0, -1);
+  const checked = `${body}${body === "{" ? "" : ","}"_seq":${seq}`;
+  return `${checked},"_crc":"${crc32(checked).toString(16).padStart(8, "0")}"}\n`;
+}
+
+export function linesOf(path: string): string[] {
+  return readFileSync(path, "utf8").split("\n").slice(0, -1);
+}
+
+export function recordsOf(applied: OpenedJournal["applied"]): Note[] {
+  return applied.map(({ record }) => record);
 }

@@ -81,7 +81,8 @@ export const ObservedOpSchema = t.Object(
   { ...members, source: t.Optional(Source) },
   {
     additionalProperties: true,
-    description: "One operation; members beyond these are kept as they came.",
+    description:
+      "One operation; members beyond these are kept as they came (whole numbers beyond ±(2^53−1) as strings, please: JSON numbers are doubles here).",
     examples: [EXAMPLE],
   },
 );
