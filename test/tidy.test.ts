@@ -20,7 +20,9 @@ const serviceOf = (path: string) => /^src\/services\/(\w+)\//.exec(path)?.[1];
 
 /** Lines as long as their code: a sentence or a statement of SQL may be long, since breaking it helps nobody. */
 const withoutTexts = (text: string) =>
-  text.replace(/"[^"\n]{40,}"/g, '""').replace(/`[^`]*`/g, (literal) => literal.replace(/[^\n]/g, ""));
+  text
+    .replace(/"[^"\n]{40,}"|'(?:\\.|[^'\\\n]){40,}'/g, '""')
+    .replace(/`[^`]*`/g, (literal) => literal.replace(/[^\n]/g, ""));
 
 /** Each fault as `file: what`, so that a failure reads as a list of what to mend. */
 const faults = (paths: string[], judge: (path: string) => string[]) =>
