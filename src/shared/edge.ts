@@ -51,6 +51,8 @@ interface Trace {
   readonly path: string;
   readonly started_ms: number;
   series: Series;
+  /** Whether the answer comes with its id, and without a limit to its silence, already. */
+  is_forwarded: boolean;
 }
 
 /** What a request's key is checked for before its body is read, where it goes, and who answers. */
@@ -85,6 +87,7 @@ export class Edge {
       path: pathOf(request.url),
       started_ms,
       series: this.#unknown,
+      is_forwarded: false,
     };
     this.#under_way.set(request, trace);
     let answer: Response | Promise<Response>;
@@ -158,6 +161,7 @@ export class Edge {
       series.set(trace.method, held);
     }
     trace.series = held;
+    trace.is_forwarded = true;
     const { keys } = this.#options;
     keys.identify(request.headers);
     if (keys.is_empty) refuseForeignPage(request.headers);
@@ -176,11 +180,13 @@ export class Edge {
   #finish(request: Request, response: Response, trace: Trace, server: Server<undefined>): Response {
     this.#under_way.delete(request);
     const duration_ms = performance.now() - trace.started_ms;
-    const { status, headers } = response;
+    const { status } = response;
     const { request_id } = trace;
-    headers.set("x-request-id", request_id);
-    if (this.#is_draining) headers.set("connection", "close");
-    if (headers.get("content-type")?.startsWith("text/event-stream")) server.timeout(request, 0);
+    if (!trace.is_forwarded) {
+      response.headers.set("x-request-id", request_id);
+      if (response.headers.get("content-type")?.startsWith("text/event-stream")) server.timeout(request, 0);
+    }
+    if (this.#is_draining) response.headers.set("connection", "close");
     trace.series.observe(status, duration_ms / 1000);
     const { method, path } = trace;
     this.#options.witness?.({ method, path, status, duration_ms, request_id });

@@ -58,7 +58,7 @@ export function createForward(options: ForwardOptions): { forward: Forward; clos
   const forward: Forward = (request, path, request_id, server) => {
     const { head, length } = requestHead(request, path, authority, request_id, server);
     const send = (body: Body) => {
-      const call = new Call(service, request, pool, waiting, timeout_ms);
+      const call = new Call(service, request, request_id, server, pool, waiting, timeout_ms);
       waiting.add(call);
       return call.run(head, body);
     };
@@ -118,6 +118,8 @@ class Call implements Exchange {
   constructor(
     private readonly service: string,
     private readonly request: Request,
+    private readonly request_id: string,
+    private readonly server: Server<undefined>,
     private readonly pool: Pool,
     private readonly waiting: Waiting,
     private readonly timeout_ms: number,
@@ -173,6 +175,10 @@ class Call implements Exchange {
 
   head(head: ResponseHead): void {
     this.#head = head;
+    // Here, since to change the headers of a finished Response costs more than to make it.
+    const echoed = head.headers.find(([name]) => name === "x-request-id");
+    if (echoed) echoed[1] = this.request_id;
+    else head.headers.push(["x-request-id", this.request_id]);
     if (head.length !== undefined && head.length <= SMALL_BYTES) return;
     const stream = new ReadableStream<Uint8Array>(
       {
@@ -185,6 +191,10 @@ class Call implements Exchange {
       new ByteLengthQueuingStrategy({ highWaterMark: SMALL_BYTES }),
     );
     this.#watch();
+    const is_event_stream = head.headers.some(
+      ([name, value]) => name === "content-type" && value.startsWith("text/event-stream"),
+    );
+    if (is_event_stream) this.server.timeout(this.request, 0); // it may be silent for as long as it likes
     this.#settle(new Response(stream, { status: head.status, headers: head.headers }));
   }
 
@@ -208,6 +218,8 @@ class Call implements Exchange {
       return;
     }
     const { status = 0, headers = [] } = this.#head ?? {};
+    // Answered before all was sent: the client may stop sending, and its connection must not wait for more.
+    if (!this.#is_sent) headers.push(["connection", "close"]);
     const body = this.#parts.length <= 1 ? this.#parts[0] : Buffer.concat(this.#parts);
     this.#settle(new Response((body as Uint8Array<ArrayBuffer> | undefined) ?? null, { status, headers }));
   }

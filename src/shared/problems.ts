@@ -17,7 +17,7 @@ export function problemResponse(error: unknown, request_id: string, log: Log): R
     else log.warn({ request_id, err }, "request failed");
   }
   const { retry_after_s, allow, content_range } = error instanceof LakeError ? error.details : {};
-  const headers: Record<string, string> = { "content-type": PROBLEM_JSON };
+  const headers: Record<string, string> = { "content-type": PROBLEM_JSON, "x-request-id": request_id };
   if (retry_after_s !== undefined) headers["retry-after"] = String(retry_after_s);
   if (allow !== undefined) headers.allow = allow.join(", ");
   if (content_range !== undefined) headers["content-range"] = content_range;
