@@ -5,7 +5,7 @@ import { LakeError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Catalogd, Commit, CommitResult, ScanFilter, TableState } from "../catalogd/schema.ts";
 import type { Storaged } from "../storaged/schema.ts";
-import type { ConversionProcess } from "./child.ts";
+import { type ConversionProcess, reasonOf } from "./child.ts";
 import { type Note, noteOf, outcomeOf, readNote, SUMMARY_NOTE, TABLE_NOTE } from "./note.ts";
 import type { Converted, OutFile, Progress } from "./protocol.ts";
 import type { Received } from "./receive.ts";
@@ -72,7 +72,7 @@ export class IngestCommitter {
       } catch (error) {
         // Lost to another commit, or to another maker of the table: all is looked at again.
         if (!(error instanceof LakeError) || error.code !== "conflict" || attempt === ATTEMPTS) throw error;
-        ingest.signal.throwIfAborted();
+        if (ingest.signal.aborted) throw reasonOf(ingest.signal);
         await Bun.sleep(FIRST_PAUSE_MS * 2 ** attempt * Math.random());
       }
     }
@@ -154,6 +154,7 @@ export class IngestCommitter {
     const merged = await this.#merge(ingest, prepared, child, attempt);
     const location = table?.location ?? newLocation(ingest.options.name);
     const keys: string[] = [];
+    let is_sent = false;
     try {
       report({ phase: "storing", percent: 0 });
       for (const file of merged.files) {
@@ -161,10 +162,11 @@ export class IngestCommitter {
         report({ percent: Math.round((100 * keys.length) / merged.files.length) });
       }
       report({ phase: "committing", percent: 0 });
-      signal.throwIfAborted();
+      if (signal.aborted) throw reasonOf(signal);
       const bytes_out = merged.files.reduce((sum, it) => sum + it.bytes, 0);
       const note = noteOf(ingest.fingerprint, converted, ingest.received.bytes, bytes_out);
       const commit = commitOf(ingest, prepared, location, keys, merged, note);
+      is_sent = true;
       const made = await this.#parts.catalogd.commit(table?.name ?? ingest.options.name, commit);
       if (made.repeated) {
         await this.#discard(keys);
@@ -177,8 +179,8 @@ export class IngestCommitter {
         created: table === null,
       };
     } catch (error) {
-      if (isCertain(error)) await this.#discard(keys);
-      throw error;
+      if (!is_sent || isCertain(error)) await this.#discard(keys);
+      throw signal.aborted && !is_sent ? reasonOf(signal) : error;
     }
   }
 

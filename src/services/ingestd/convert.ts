@@ -8,13 +8,12 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { runCopy } from "./copy.ts";
-import { type CsvReaderOptions, columnNames, type Dialect, sampleRecords, sniffDelimiter } from "./csv.ts";
 import { existingTable, type FileColumn, newTable, type Target } from "./decide.ts";
 import type { Engine } from "./engine.ts";
 import { csvToTexts, type ExactFile, jsonToTexts } from "./exact.ts";
+import { dialectOf, guessColumns, sampleOf } from "./guess.ts";
 import { isByLine } from "./json.ts";
 import { checkKeys, keyBounds } from "./keys.ts";
-import { Kinds } from "./kinds.ts";
 import type { Converted, ConvertRequest, OutFile } from "./protocol.ts";
 import type { FileFormat, Rejected } from "./schema.ts";
 import {
@@ -28,12 +27,8 @@ import {
   selectRows,
   textTableSource,
 } from "./sql.ts";
-import { refuseOtherEncodings, textPieces } from "./text.ts";
+import { MAX_RECORD_CHARS, refuseOtherEncodings } from "./text.ts";
 import { fromDuckDB, literal, parseTypes, typeText } from "./types.ts";
-
-const SAMPLE_BYTES = 1024 * 1024;
-const SAMPLE_RECORDS = 50_000;
-export const MAX_RECORD_CHARS = 16 * 1024 * 1024;
 
 /** Told as a phase begins, with the bytes that it will read: what is read of them is its progress. */
 export type EnterPhase = (name: "reading" | "converting", bytes: number) => void;
@@ -65,11 +60,6 @@ async function headOf(path: string): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
-}
-
-async function sampleOf(path: string): Promise<{ text: string; whole: boolean }> {
-  for await (const piece of textPieces(path, SAMPLE_BYTES)) return { text: piece.text, whole: piece.last };
-  return { text: "", whole: true };
 }
 
 async function detectFormat(path: string, head: Uint8Array): Promise<FileFormat> {
@@ -160,81 +150,6 @@ async function convertCsv(
 /** Values that don't fit and rows that can't be read are "Invalid Input" or "Conversion" to DuckDB. */
 function isReadError(error: unknown): boolean {
   return /^(Invalid Input|Conversion|Invalid) Error/.test(messageOf(error));
-}
-
-function dialectOf(
-  request: ConvertRequest,
-  format: FileFormat,
-  sample: { text: string; whole: boolean },
-): Dialect {
-  const { read } = request;
-  const quote = read.quote ?? '"';
-  const fixed = {
-    quote,
-    escape: read.escape ?? quote,
-    nulls: read.nulls,
-    max_record_chars: MAX_RECORD_CHARS,
-  };
-  const delimiter =
-    read.delimiter ?? (format === "tsv" ? "\t" : sniffDelimiter(sample.text, sample.whole, fixed));
-  return { delimiter, quote, escape: fixed.escape, nulls: read.nulls };
-}
-
-export interface CsvGuess {
-  header: boolean;
-  columns: FileColumn[];
-  row_bytes: number;
-}
-
-function guessColumns(
-  request: ConvertRequest,
-  dialect: Dialect,
-  sample: { text: string; whole: boolean },
-): CsvGuess {
-  const options: CsvReaderOptions = { ...dialect, max_record_chars: MAX_RECORD_CHARS };
-  const records = sampleRecords(sample.text, sample.whole, options, SAMPLE_RECORDS).filter((it) => !it.fault);
-  const first = records[0]?.fields ?? [null];
-  const rest = records.slice(1);
-  const kinds = first.map((_, index) => {
-    const of_column = new Kinds();
-    for (const { fields } of rest) if (fields[index]) of_column.add(fields[index]);
-    return of_column;
-  });
-  const header = request.read.header ?? (areYears(first, rest[0]?.fields) || !looksLikeData(first, kinds));
-  if (!header) for (const [index, value] of first.entries()) if (value) kinds[index]?.add(value);
-  const names = header ? columnNames(first) : columnNames(first.map(() => null));
-  const columns = names.map((name, index) => {
-    const of_column = kinds[index] as Kinds;
-    return { name, type: of_column.type(), text: true, digits: of_column.digits() };
-  });
-  return { header, columns, row_bytes: sample.text.length / Math.max(1, records.length) };
-}
-
-/** A header of a pivoted table, whose only numbers are the years above its columns. */
-function areYears(first: readonly (string | null)[], second: readonly (string | null)[] = []): boolean {
-  const year = /^(19|20)[0-9]{2}$/;
-  const numbers = first.filter((it) => it !== null && /^-?[0-9.]+$/.test(it));
-  const distinct = new Set(numbers).size === numbers.length;
-  return (
-    numbers.length > 1 &&
-    distinct &&
-    numbers.every((it) => year.test(it as string)) &&
-    !second.every((it, at) => !year.test(first[at] ?? "") || year.test(it ?? ""))
-  );
-}
-
-/** The first row is data where each value fits what stands below it, and some of that is no text. */
-function looksLikeData(first: readonly (string | null)[], below: readonly Kinds[]): boolean {
-  let typed = false;
-  for (const [index, value] of first.entries()) {
-    const type = below[index]?.type() ?? "string";
-    if (type === "string" || value === null || value === "") continue;
-    const own = new Kinds();
-    own.add(value);
-    if (own.type() === "string") return false;
-    typed = true;
-  }
-  return typed;
 }
 
 async function convertExact(

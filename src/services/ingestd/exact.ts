@@ -3,18 +3,17 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
 import type { IcebergType } from "../catalogd/schema.ts";
-import type { CsvGuess } from "./convert.ts";
 import { CsvReader, type CsvReaderOptions, type CsvRecord, columnNames, isBlank } from "./csv.ts";
 import { type FileColumn, UNKNOWN } from "./decide.ts";
+import type { CsvGuess } from "./guess.ts";
 import { JsonReader, type JsonRecord, type JsonValue } from "./json.ts";
 import { Kinds } from "./kinds.ts";
 import type { ConvertRequest } from "./protocol.ts";
 import type { Rejected } from "./schema.ts";
 import { Shape, ShapeBudget, textOf } from "./shape.ts";
-import { REPLACEMENT, textPieces } from "./text.ts";
+import { MAX_RECORD_CHARS, REPLACEMENT, textPieces } from "./text.ts";
 import { TextTable } from "./text_table.ts";
 
-const MAX_RECORD_CHARS = 16 * 1024 * 1024;
 const EXCERPT_CHARS = 200;
 
 export interface ExactFile {
