@@ -5,6 +5,7 @@
  */
 import type { Server } from "bun";
 import type { AnyElysia } from "elysia";
+import { Bag, type Placed } from "./bag.ts";
 import type { Series } from "./durations.ts";
 import { LakeError } from "./errors.ts";
 import type { Forward } from "./forward.ts";
@@ -45,7 +46,7 @@ export interface EdgeOptions {
   witness?(served: Served): void;
 }
 
-interface Trace {
+interface Trace extends Placed {
   readonly request_id: string;
   readonly method: string;
   readonly path: string;
@@ -60,7 +61,7 @@ export class Edge {
   readonly #options: EdgeOptions;
   readonly #routes: RouteTable;
   readonly #forwards: Map<string, { forward: Forward; series: Map<string, Series>; service: string }>;
-  readonly #under_way = new Map<Request, Trace>();
+  readonly #under_way = new Bag<Trace>();
   readonly #unknown: Series;
   readonly #is_logged: boolean;
   #is_draining = false;
@@ -88,8 +89,9 @@ export class Edge {
       started_ms,
       series: this.#unknown,
       is_forwarded: false,
+      place: -1,
     };
-    this.#under_way.set(request, trace);
+    this.#under_way.add(trace);
     let answer: Response | Promise<Response>;
     try {
       answer = this.#dispatch(request, trace, server);
@@ -116,7 +118,7 @@ export class Edge {
   /** The requests that have no answer yet, as `GET /v1/sql 1200 ms`. */
   underWay(): string[] {
     const now_ms = performance.now();
-    return [...this.#under_way.values()].map(
+    return [...this.#under_way].map(
       ({ method, path, started_ms }) => `${method} ${path} ${Math.round(now_ms - started_ms)} ms`,
     );
   }
@@ -178,7 +180,7 @@ export class Edge {
   }
 
   #finish(request: Request, response: Response, trace: Trace, server: Server<undefined>): Response {
-    this.#under_way.delete(request);
+    this.#under_way.remove(trace);
     const duration_ms = performance.now() - trace.started_ms;
     const { status } = response;
     const { request_id } = trace;

@@ -6,6 +6,7 @@
  * docs/decisions/2026-11-23-forwarding.md.
  */
 import type { Server } from "bun";
+import { Bag } from "./bag.ts";
 import { LakeError, messageOf } from "./errors.ts";
 import type { Address, Connection, Exchange } from "./http1/connection.ts";
 import { Pool } from "./http1/pool.ts";
@@ -75,25 +76,22 @@ type Body = Uint8Array | typeof NO_BODY | typeof STREAMED;
 
 /** The calls without an answer yet, looked at every few milliseconds: cheaper than a timer for each. */
 class Waiting {
-  readonly #calls: Call[] = [];
+  readonly #calls = new Bag<Call>();
   #sweeper: Timer | undefined;
 
   add(call: Call): void {
-    call.place = this.#calls.push(call) - 1;
+    this.#calls.add(call);
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
   remove(call: Call): void {
-    const last = this.#calls.pop();
-    if (last === undefined || last === call) return;
-    this.#calls[call.place] = last;
-    last.place = call.place;
+    this.#calls.remove(call);
   }
 
   #sweep(): void {
     const now_ms = performance.now();
-    for (const call of [...this.#calls]) call.look(now_ms);
-    if (this.#calls.length > 0) return;
+    for (const call of this.#calls) call.look(now_ms);
+    if (this.#calls.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
@@ -101,7 +99,6 @@ class Waiting {
 
 /** A request on its way, until its answer has begun; then the answer's stream. */
 class Call implements Exchange {
-  /** Where it stands among those that wait. */
   place = -1;
   readonly #answer = Promise.withResolvers<Response>();
   #connection: Connection | undefined;
