@@ -345,3 +345,27 @@ inBothCompositions("ingestd: jobs", (start) => {
     await eventually(() => scratch(lake).length <= 1);
   });
 });
+
+inBothCompositions("ingestd: races", (start) => {
+  test("of racing makers one wins, and no append or upsert is lost", async () => {
+    const lake = await start({ LAKEHOUSE_INGESTD_WORKERS: "4", LAKEHOUSE_INGESTD_THREADS: "1" });
+    const makers = await Promise.all(
+      [1, 2, 3, 4].map((n) => send(lake.url, "name=made", `id,v\n${n},made\n`)),
+    );
+    expect(makers.map((it) => it.status).sort()).toEqual([201, 409, 409, 409]);
+
+    await send(lake.url, "name=raced&mode=upsert&key=id", "id,v\n0,first\n");
+    const appends = [11, 12, 13].map((id) =>
+      send(lake.url, "name=raced&mode=append", `id,v\n${id},appended\n`),
+    );
+    const upserts = [1, 2, 3].map((id) =>
+      send(lake.url, "name=raced&mode=upsert", `id,v\n${id},new\n0,by ${id}\n`),
+    );
+    const all = await Promise.all([...appends, ...upserts]);
+    expect(all.map((it) => it.status)).toEqual(all.map(() => 200));
+    expect(await rowsOf(lake, "raced", "id")).toEqual(
+      ["0", "1", "2", "3", "11", "12", "13"].map((it) => [it]),
+    );
+    expect(await rowsOf(lake, "raced", "starts_with(v, 'by ')", "id LIMIT 1")).toEqual([[true]]);
+  });
+});
