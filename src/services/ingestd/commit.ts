@@ -3,13 +3,22 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
-import type { Catalogd, Commit, CommitResult, ScanFilter, TableState } from "../catalogd/schema.ts";
+import type { Catalogd, ScanFilter, TableState } from "../catalogd/schema.ts";
 import type { Storaged } from "../storaged/schema.ts";
 import { type ConversionProcess, reasonOf } from "./child.ts";
-import { type Note, noteOf, outcomeOf, readNote, SUMMARY_NOTE, TABLE_NOTE } from "./note.ts";
-import type { Converted, OutFile, Progress } from "./protocol.ts";
-import type { Received } from "./receive.ts";
-import type { Ingested, IngestOptions, Job, Mode } from "./schema.ts";
+import {
+  BUCKET,
+  commitKey,
+  commitOf,
+  type Ingest,
+  keyOf,
+  newLocation,
+  type Outcome,
+  type Prepared,
+  repeated,
+} from "./draft.ts";
+import { noteOf, outcomeOf, readNote, TABLE_NOTE } from "./note.ts";
+import type { OutFile, Progress } from "./protocol.ts";
 
 export interface CommitterOptions {
   /** Where storaged keeps its objects on this machine. */
@@ -19,32 +28,12 @@ export interface CommitterOptions {
   readonly max_columns: number;
 }
 
-export type Report = (change: Partial<Pick<Job, "phase" | "percent" | "rows">>) => void;
-export type Outcome = Omit<Ingested, "elapsed_ms"> & { created: boolean };
-
-export interface Ingest {
-  readonly options: IngestOptions;
-  readonly received: Received;
-  readonly fingerprint: string;
-  readonly idempotency_key: string | null;
-  readonly signal: AbortSignal;
-  readonly report: Report;
-}
-
 interface Parts {
   readonly storaged: Storaged;
   readonly catalogd: Catalogd;
   readonly log: Log;
 }
 
-/** What was converted, for which state of the table. */
-interface Prepared {
-  table: TableState | null;
-  converted: Converted;
-  key: string[];
-}
-
-const BUCKET = "s3://lakehouse/";
 /** How often an ingest is planned again after losing to another commit. */
 const ATTEMPTS = 8;
 const FIRST_PAUSE_MS = 20;
@@ -243,67 +232,6 @@ export class IngestCommitter {
   }
 }
 
-function commitOf(
-  ingest: Ingest,
-  { table, converted, key }: Prepared,
-  location: string,
-  keys: readonly string[],
-  merged: { replaced: string[]; base: string | null },
-  note: Note,
-): Commit {
-  const mode: Mode = ingest.options.mode ?? "create";
-  const add = keys.map((key) => ({ key }));
-  const summary = { [SUMMARY_NOTE]: JSON.stringify(note) };
-  const { idempotency_key: given } = ingest;
-  const idempotency = given === null ? {} : { idempotency_key: commitKey(given) };
-  if (table === null) {
-    const identifiers = new Set(key.map((it) => it.toLowerCase()));
-    const identifier_field_ids = converted.fields
-      .filter((it) => identifiers.has(it.name.toLowerCase()))
-      .map((it) => it.id);
-    const properties = { [TABLE_NOTE]: JSON.stringify(note) };
-    const create = { fields: converted.fields, location, identifier_field_ids, properties };
-    return { operation: "append", add, remove: [], create, summary, ...idempotency };
-  }
-  const common = {
-    add,
-    base_schema_id: table.schema_id,
-    schema_changes: converted.changes,
-    summary,
-    ...idempotency,
-  };
-  if (mode === "append") return { operation: "append", remove: [], ...common };
-  if (mode === "overwrite") return { operation: "overwrite", remove: "all", ...common };
-  return { operation: "overwrite", remove: merged.replaced, base_snapshot_id: merged.base, ...common };
-}
-
-function repeated(made: CommitResult, ingest: Ingest): Outcome {
-  const note = readNote(made.summary[SUMMARY_NOTE]);
-  if (note?.fingerprint !== ingest.fingerprint)
-    throw new LakeError(
-      "conflict",
-      `The Idempotency-Key "${ingest.idempotency_key}" was used for another file, or other options, before.`,
-    );
-  return { ...outcomeOf(note, made.table, made.snapshot_id), existing: true, created: false };
-}
-
-function commitKey(given: string): string {
-  return `ingest:${given}`;
-}
-
-/** The columns to match rows by. @throws LakeError invalid */
-function keyOf(options: IngestOptions, table: TableState | null): string[] {
-  if (options.mode !== "upsert") return [];
-  if (options.key !== undefined) return options.key.split(",").map((it) => it.trim());
-  const own =
-    table?.fields.filter((it) => table.identifier_field_ids.includes(it.id)).map((it) => it.name) ?? [];
-  if (own.length > 0) return own;
-  throw new LakeError(
-    "invalid",
-    "mode=upsert needs key=<column>[,<column>…]: the table has no key of its own.",
-  );
-}
-
 function isSameSchema(before: TableState | null, now: TableState | null): boolean {
   return before?.uuid === now?.uuid && before?.schema_id === now?.schema_id;
 }
@@ -312,11 +240,6 @@ function isSameSchema(before: TableState | null, now: TableState | null): boolea
 function isCertain(error: unknown): boolean {
   const unknown = ["unreachable", "deadline", "unavailable", "internal"];
   return error instanceof LakeError && !unknown.includes(error.code);
-}
-
-function newLocation(name: string): string {
-  const [table = "", namespace = "default"] = name.split(".").reverse();
-  return `${BUCKET}warehouse/${namespace}/${table}-${randomUUID().slice(0, 8)}`;
 }
 
 function told({ phase, percent }: Progress): { phase: Progress["phase"]; percent: number } {
