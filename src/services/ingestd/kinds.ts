@@ -191,7 +191,8 @@ function fitsLong(raw: string): boolean {
 /** Whether the shortest text of the nearest double has the same digits. */
 export function survivesDouble(raw: string): boolean {
   const value = Number(raw);
-  return Number.isFinite(value) && digitsOf(raw) === digitsOf(String(value));
+  const printed = String(value);
+  return printed === raw || (Number.isFinite(value) && digitsOf(raw) === digitsOf(printed));
 }
 
 /** Significant digits of a number's text, without sign, point, exponent and outer zeros. */

@@ -4,7 +4,8 @@
  */
 import { closeSync, openSync, writeSync } from "node:fs";
 
-const FLUSH_CHARS = 1024 * 1024;
+/** Small, since flattening a long string made of many is what costs most here. */
+const FLUSH_CHARS = 16 * 1024;
 
 export class TextTable {
   readonly #fd: number;
