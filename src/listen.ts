@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Server } from "bun";
 import type { House } from "./compose.ts";
 import { type Config, ConfigError } from "./config.ts";
+import { IDLE_TIMEOUT_S } from "./shared/http.ts";
 import type { Log } from "./shared/log.ts";
 import { socketPath } from "./shared/socket_path.ts";
 
@@ -15,8 +16,6 @@ export interface Listener {
   underWay(): string[];
 }
 
-/** The longest Bun allows; event streams are exempt, and a quiet client is cut after it. */
-const IDLE_TIMEOUT_S = 255;
 /** A stopping listener goes on answering until no request has come for so long … */
 const QUIET_MS = 25;
 /** … but no longer than this. */

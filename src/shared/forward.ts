@@ -8,6 +8,7 @@
 import type { Server } from "bun";
 import { Bag } from "./bag.ts";
 import { LakeError, messageOf } from "./errors.ts";
+import { IDLE_TIMEOUT_S } from "./http.ts";
 import type { Address, Connection, Exchange } from "./http1/connection.ts";
 import { Pool } from "./http1/pool.ts";
 import { isHopByHop, listedNames, type ResponseHead } from "./http1/response.ts";
@@ -191,7 +192,8 @@ class Call implements Exchange {
     const is_event_stream = head.headers.some(
       ([name, value]) => name === "content-type" && value.startsWith("text/event-stream"),
     );
-    if (is_event_stream) this.server.timeout(this.request, 0); // it may be silent for as long as it likes
+    // An event stream may be silent for as long as it likes.
+    if (!is_event_stream) this.server.timeout(this.request, IDLE_TIMEOUT_S);
     this.#settle(new Response(stream, { status: head.status, headers: head.headers }));
   }
 
@@ -248,6 +250,7 @@ class Call implements Exchange {
   #watch(): void {
     if (this.#is_watched) return;
     this.#is_watched = true;
+    this.server.timeout(this.request, 0); // the deadline here is what ends it
     const { signal } = this.request;
     if (signal.aborted) this.#abandon();
     else signal.addEventListener("abort", () => this.#abandon(), { once: true });

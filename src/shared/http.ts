@@ -85,6 +85,23 @@ function notJson(content_type: string): LakeError {
   return new LakeError("invalid", `Send the body as application/json (got ${content_type}).`);
 }
 
+/** The silence after which a listener closes a connection, in seconds: the longest that Bun allows. */
+export const IDLE_TIMEOUT_S = 255;
+
+/** Waits for work that has a deadline of its own, past the silence at which the connection would be cut. */
+export async function patiently<T>(
+  server: { timeout(request: Request, seconds: number): void } | null,
+  request: Request,
+  work: () => Promise<T>,
+): Promise<T> {
+  server?.timeout(request, 0);
+  try {
+    return await work();
+  } finally {
+    server?.timeout(request, IDLE_TIMEOUT_S);
+  }
+}
+
 /** Reads a JSON body, counted while it arrives. @throws LakeError `too_large` or `invalid` */
 export async function readJson(request: Request, max_bytes: number): Promise<unknown> {
   const declared = request.headers.get("content-length");

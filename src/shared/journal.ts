@@ -4,6 +4,8 @@
  * write or sync nothing is acknowledged any more until a restart.
  */
 import { closeSync, fstatSync, openSync } from "node:fs";
+import { basename } from "node:path";
+import { ActiveSegment } from "./journal/active.ts";
 import { FileJournal } from "./journal/file.ts";
 import { MemoryJournal } from "./journal/memory.ts";
 import { RecentIds } from "./journal/recent_ids.ts";
@@ -105,11 +107,13 @@ async function replay<R extends JournalRecord>(
     await syncDirectory(files.directory);
     const last_seq = reader.finish();
     const skipped = before_seq - (all[0]?.first_seq ?? 1) + 1;
-    return new FileJournal(options, files, lock, ids, {
-      fd,
+    const first_seq = reader.active_first_seq ?? last_seq + 1;
+    return new FileJournal(options, {
+      name: basename(files.active, ".jsonl"),
+      active: new ActiveSegment(files, fd, fstatSync(fd).size, first_seq),
+      lock,
+      ids,
       last_seq,
-      first_seq: reader.active_first_seq ?? last_seq + 1,
-      size_bytes: fstatSync(fd).size,
       segments: all,
       records: reader.records + skipped,
       faults: reader.faults,

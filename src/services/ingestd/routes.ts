@@ -1,7 +1,7 @@
 /** Paths of ingestd: the file streams in, and a job's progress streams out. */
 import { Elysia, t } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
-import type { Door } from "../../shared/http.ts";
+import { type Door, patiently } from "../../shared/http.ts";
 import { documentation } from "./docs.ts";
 import type { IngestdDomain } from "./domain.ts";
 import { IngestQuery, type Job, type Upload } from "./schema.ts";
@@ -16,16 +16,17 @@ export function ingestdRoutes(domain: IngestdDomain, door: Door) {
   return new Elysia({ normalize: false })
     .post(
       "/ingest",
-      async ({ request, query, set }) => {
+      async ({ request, query, set, server }) => {
         const upload = uploadOf(request);
         if (/(^|[,;\s])respond-async($|[,;\s])/i.test(request.headers.get("prefer") ?? "")) {
           const job = await domain.submit(query, upload);
           set.status = 202;
-          set.headers.location = `/ingest/jobs/${job.job_id}`;
+          set.headers.location = `ingest/jobs/${job.job_id}`; // relative, since only the edge has /v1
           set.headers["preference-applied"] = "respond-async";
           return job;
         }
-        const { created, ...ingested } = await domain.ingest(query, upload);
+        const ingest = () => domain.ingest(query, upload);
+        const { created, ...ingested } = await patiently(server, request, ingest);
         set.status = created ? 201 : 200;
         return ingested;
       },

@@ -1,15 +1,16 @@
 /** Paths of queryd. */
 import { Elysia } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
-import { type Door, describe } from "../../shared/http.ts";
+import { type Door, describe, patiently } from "../../shared/http.ts";
 import { FORMATS, type Queryd, type QueryFormat, SqlAnswer, SqlBody } from "./schema.ts";
 
 export function createRoutes(queryd: Queryd, door: Door) {
   return new Elysia({ normalize: false }).post(
     "/sql",
-    async ({ body, request }) => {
+    async ({ body, request, server }) => {
       const format = formatOf(request.headers.get("accept"));
-      const result = await queryd.query({ ...body, format, signal: request.signal });
+      const query = { ...body, format, signal: request.signal };
+      const result = await patiently(server, request, () => queryd.query(query));
       return new Response(result.kind === "text" ? result.json : resetting(result.body), {
         headers: { "content-type": FORMATS[result.format] },
       });

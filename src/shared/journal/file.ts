@@ -1,15 +1,15 @@
 /** A journal on disk: the writer behind openJournal. */
-import { closeSync, existsSync, ftruncateSync, openSync, renameSync, rmSync } from "node:fs";
-import { basename } from "node:path";
+import { rmSync } from "node:fs";
 import { LakeError, messageOf } from "../errors.ts";
 import type { Appended, Journal, JournalOptions, JournalRecord, JournalReport } from "../journal.ts";
 import type { FileLock } from "../lock.ts";
+import { type ActiveSegment, SYNCS_AT_ONCE } from "./active.ts";
 import { Batch } from "./batch.ts";
 import { toText } from "./frame.ts";
 import { journalMeter, type Meter } from "./meter.ts";
 import type { RecentIds } from "./recent_ids.ts";
 import type { Faults } from "./replay.ts";
-import { type JournalFiles, type Segment, syncData, syncDirectory, writeAll } from "./segments.ts";
+import type { Segment } from "./segments.ts";
 
 const BATCH_BYTES = 64 * 1024;
 /** A buffer that one large batch made larger than this is not kept. */
@@ -17,11 +17,12 @@ const KEPT_BATCH_BYTES = 4 * 1024 * 1024;
 
 /** What replay found, to go on from. */
 export interface Opened {
-  readonly fd: number;
+  readonly name: string;
+  readonly active: ActiveSegment;
+  readonly lock: FileLock;
+  readonly ids: RecentIds;
   readonly last_seq: number;
-  /** The first sequence number of the active segment. */
-  readonly first_seq: number;
-  readonly size_bytes: number;
+  /** The closed ones, oldest first. */
   readonly segments: Segment[];
   readonly records: number;
   readonly faults: Faults;
@@ -29,85 +30,49 @@ export interface Opened {
 
 export class FileJournal<R extends JournalRecord> implements Journal<R> {
   readonly #options: JournalOptions<R>;
-  readonly #files: JournalFiles;
-  readonly #lock: FileLock;
-  readonly #ids: RecentIds;
+  readonly #opened: Opened;
   readonly #meter: Meter;
-  readonly #faults: Faults;
-  readonly #segments: Segment[];
-  #fd: number;
-  #size_bytes: number;
-  /** The first sequence number of the active segment. */
-  #first_seq: number;
   /** The newest sequence number given out, and the newest applied. */
   #last_seq: number;
   #applied_seq: number;
   #records: number;
-  #pending: Batch<R>;
-  #in_flight: Batch<R> | undefined;
-  #spare: Buffer = Buffer.allocUnsafe(BATCH_BYTES);
+  /** How much of the active segment is durable. */
+  #durable_bytes: number;
+  #pending: Batch<R> = new Batch(Buffer.allocUnsafe(BATCH_BYTES));
+  /** Batches that are written and not yet acknowledged, oldest first. */
+  readonly #under_way: { batch: Batch<R>; settled: Promise<void> }[] = [];
+  readonly #spare: Buffer[] = [];
   #draining: Promise<void> | undefined;
   #failure: LakeError | undefined;
   #is_closed = false;
 
-  constructor(
-    options: JournalOptions<R>,
-    files: JournalFiles,
-    lock: FileLock,
-    ids: RecentIds,
-    opened: Opened,
-  ) {
+  constructor(options: JournalOptions<R>, opened: Opened) {
     this.#options = options;
-    this.#files = files;
-    this.#lock = lock;
-    this.#ids = ids;
-    this.#fd = opened.fd;
-    this.#size_bytes = opened.size_bytes;
-    this.#first_seq = opened.first_seq;
+    this.#opened = opened;
     this.#last_seq = opened.last_seq;
     this.#applied_seq = opened.last_seq;
-    this.#segments = opened.segments;
     this.#records = opened.records;
-    this.#faults = opened.faults;
-    this.#pending = new Batch(Buffer.allocUnsafe(BATCH_BYTES));
-    this.#meter = journalMeter(options.metrics, this.#name, () => this.#last_seq - this.#applied_seq);
-  }
-
-  get #name(): string {
-    return basename(this.#files.active, ".jsonl");
+    this.#durable_bytes = opened.active.size_bytes;
+    this.#meter = journalMeter(options.metrics, opened.name, () => this.#last_seq - this.#applied_seq);
   }
 
   append(record: R): Promise<Appended> {
     if (this.#failure) throw this.#failure;
     if (this.#is_closed) throw new LakeError("unavailable", "The journal is closing; send it again shortly.");
     const text = toText(record, this.#options.max_record_bytes);
-    const waiting = this.#last_seq - this.#applied_seq;
-    const waiting_bytes = this.#pending.used_bytes + (this.#in_flight?.used_bytes ?? 0);
-    if (
-      waiting >= this.#options.queue_records ||
-      (waiting > 0 && waiting_bytes + text.length > this.#options.queue_bytes)
-    )
-      throw new LakeError("queue_full", `${waiting} records wait for the disk; send it again in a second.`, {
-        retry_after_s: 1,
-      });
-    if (record.id !== undefined && !this.#ids.add(record.id)) return this.#duplicate();
+    this.#refuseOverfill(text.length);
+    if (record.id !== undefined && !this.#opened.ids.add(record.id)) return this.#duplicate();
     this.#pending.add(record, text, ++this.#last_seq);
     this.#draining ??= new Promise((resolve) => setImmediate(() => resolve(this.#drain())));
     return this.#pending.appended;
   }
 
-  /** The first of the two may not be durable yet: a repeat waits for all that is under way. */
-  async #duplicate(): Promise<Appended> {
-    const newest = this.#pending.records.length > 0 ? this.#pending : this.#in_flight;
-    await newest?.appended;
-    return "duplicate";
-  }
-
   report(): JournalReport {
+    const { segments, faults } = this.#opened;
     return {
       records: this.#records,
-      segments: this.#segments.length + 1,
-      ...this.#faults,
+      segments: segments.length + 1,
+      ...faults,
       ...(this.#failure ? { failure: this.#failure.message } : {}),
     };
   }
@@ -115,85 +80,121 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
   async close(): Promise<void> {
     this.#is_closed = true;
     await this.#draining;
-    if (this.#options.durability === "os" && !this.#failure) await syncData(this.#fd);
-    closeSync(this.#fd);
-    this.#lock.release();
+    await this.#under_way.at(-1)?.settled;
+    const { active, lock } = this.#opened;
+    if (this.#options.durability === "os" && !this.#failure) await active.sync();
+    active.close();
+    lock.release();
+  }
+
+  #refuseOverfill(more_bytes: number): void {
+    const { queue_records, queue_bytes } = this.#options;
+    const waiting = this.#last_seq - this.#applied_seq;
+    if (waiting === 0) return;
+    let waiting_bytes = this.#pending.used_bytes;
+    for (const { batch } of this.#under_way) waiting_bytes += batch.used_bytes;
+    if (waiting >= queue_records || waiting_bytes + more_bytes > queue_bytes)
+      throw new LakeError("queue_full", `${waiting} records wait for the disk; send it again in a second.`, {
+        retry_after_s: 1,
+      });
+  }
+
+  /** The first of the two may not be durable yet: a repeat waits for all that is under way. */
+  async #duplicate(): Promise<Appended> {
+    const newest = this.#pending.records.length > 0 ? this.#pending : this.#under_way.at(-1)?.batch;
+    await newest?.appended;
+    return "duplicate";
   }
 
   async #drain(): Promise<void> {
     while (this.#pending.records.length > 0 && !this.#failure) {
-      const batch = this.#pending;
-      this.#in_flight = batch;
-      this.#pending = new Batch(this.#spare);
-      try {
-        await this.#persist(batch);
-        for (const record of batch.records) this.#options.apply(record, ++this.#applied_seq);
-      } catch (error) {
-        this.#fail(error, batch);
-        break;
-      }
-      this.#records += batch.records.length;
-      this.#in_flight = undefined;
-      this.#spare = batch.bytes.length > KEPT_BATCH_BYTES ? Buffer.allocUnsafe(BATCH_BYTES) : batch.bytes;
-      batch.acknowledge();
+      const is_full = this.#opened.active.size_bytes >= this.#options.segment_bytes;
+      if (this.#under_way.length >= (is_full ? 1 : SYNCS_AT_ONCE)) await this.#under_way[0]?.settled;
+      else if (is_full) await this.#rotate();
+      else this.#commit();
     }
     this.#draining = undefined;
   }
 
-  async #persist(batch: Batch<R>): Promise<void> {
-    if (this.#size_bytes >= this.#options.segment_bytes) await this.#rotate();
-    writeAll(this.#fd, batch.bytes, batch.used_bytes);
-    if (this.#options.durability === "fsync") {
-      await syncData(this.#fd);
-      this.#meter.syncs++;
+  /** Writes what waits and begins its sync. */
+  #commit(): void {
+    const batch = this.#pending;
+    this.#pending = new Batch(this.#spare.pop() ?? Buffer.allocUnsafe(BATCH_BYTES));
+    const before = this.#under_way.at(-1)?.settled;
+    let synced: Promise<unknown>;
+    try {
+      this.#opened.active.write(batch.bytes, batch.used_bytes);
+      synced = this.#options.durability === "fsync" ? this.#sync() : Promise.resolve();
+    } catch (error) {
+      synced = Promise.resolve(error);
     }
-    this.#size_bytes += batch.used_bytes;
+    this.#under_way.push({ batch, settled: this.#settle(batch, synced, before) });
+  }
+
+  /** Resolves to the error it ended with, since nobody may be listening yet when it ends. */
+  #sync(): Promise<unknown> {
+    this.#meter.syncs++;
+    return this.#opened.active.sync().catch((error) => error);
+  }
+
+  /** Applies and acknowledges a batch once it is durable and the batch before it is acknowledged. */
+  async #settle(batch: Batch<R>, synced: Promise<unknown>, before?: Promise<void>): Promise<void> {
+    const error = await synced;
+    await before;
+    try {
+      if (error !== undefined && !this.#failure) throw error;
+      if (!this.#failure)
+        for (const record of batch.records) this.#options.apply(record, ++this.#applied_seq);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#under_way.shift();
+    if (this.#failure) {
+      batch.refuse(this.#failure);
+      return;
+    }
+    this.#durable_bytes += batch.used_bytes;
+    this.#records += batch.records.length;
     this.#meter.batch(batch.records.length, batch.used_bytes);
+    if (batch.bytes.length <= KEPT_BATCH_BYTES) this.#spare.push(batch.bytes);
+    batch.acknowledge();
   }
 
-  /** Closes the active segment under its own name and begins another; both names are durable before it is used. */
   async #rotate(): Promise<void> {
-    const path = this.#files.closed(this.#first_seq);
-    if (existsSync(path)) throw new Error(`a segment named ${basename(path)} is there already`);
-    await syncData(this.#fd);
-    const { active } = this.#files;
-    renameSync(active, path);
-    if (existsSync(`${active}.corrupt`)) renameSync(`${active}.corrupt`, `${path}.corrupt`);
-    const fd = openSync(active, "ax", 0o644);
-    closeSync(this.#fd);
-    this.#fd = fd;
-    this.#segments.push({ path, first_seq: this.#first_seq });
-    this.#first_seq = this.#applied_seq + 1;
-    this.#size_bytes = 0;
-    const { keep_segments } = this.#options;
-    while (keep_segments !== undefined && this.#segments.length > keep_segments) {
-      const oldest = this.#segments.shift() as Segment;
-      rmSync(oldest.path);
-      this.#records -= (this.#segments[0]?.first_seq ?? this.#first_seq) - oldest.first_seq;
+    const { active, segments } = this.#opened;
+    const { keep_segments = Number.POSITIVE_INFINITY } = this.#options;
+    try {
+      segments.push(await active.rotate(this.#applied_seq + 1));
+      this.#durable_bytes = 0;
+      while (segments.length > keep_segments) {
+        const oldest = segments.shift() as Segment;
+        rmSync(oldest.path);
+        this.#records -= (segments[0]?.first_seq ?? active.first_seq) - oldest.first_seq;
+      }
+    } catch (error) {
+      this.#fail(error);
     }
-    await syncDirectory(this.#files.directory);
   }
 
-  /** Refuses this batch, whatever waits behind it, and all that is to come. */
-  #fail(error: unknown, batch: Batch<R>): void {
+  /** Refuses whatever waits, and all that is to come. */
+  #fail(error: unknown): void {
+    const { name, active } = this.#opened;
     const { code } = error as NodeJS.ErrnoException;
     this.#failure = new LakeError(
       "unavailable",
-      `The journal ${this.#name} could not be written${code ? ` (${code})` : ""}; it accepts nothing until it is restarted.`,
+      `The journal ${name} could not be written${code ? ` (${code})` : ""}; it accepts nothing until it is restarted.`,
       {},
       error,
     );
     this.#meter.failures++;
-    this.#options.log.error({ journal: this.#name, cause: messageOf(error) }, "journal failed");
-    batch.refuse(this.#failure);
+    this.#options.log.error({ journal: name, cause: messageOf(error) }, "journal failed");
     this.#pending.refuse(this.#failure);
-    this.#in_flight = undefined;
     try {
       // The kernel may go on showing pages that it failed to write: a restart must not take them for durable.
-      ftruncateSync(this.#fd, this.#size_bytes);
+      if (active.size_bytes > this.#durable_bytes) active.truncate(this.#durable_bytes);
     } catch (cause) {
       this.#options.log.error(
-        { journal: this.#name, cause: messageOf(cause) },
+        { journal: name, cause: messageOf(cause) },
         "the failed batch was left in the file",
       );
     }
