@@ -20,7 +20,7 @@ let stopping = false;
 /** Starts one target and returns when it listens. @throws Error where it ends before */
 async function start(target: Target, args: string[]): Promise<void> {
   const child = Bun.spawn([process.execPath, MAIN, target, ...args], {
-    env: { ...process.env, ...urls, ...binds },
+    env: { ...environmentOf(target), ...urls, ...binds },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "inherit",
@@ -38,6 +38,14 @@ async function start(target: Target, args: string[]): Promise<void> {
     );
   });
   child.exited.then((code) => revive(target, args, code));
+}
+
+/** Without the other services' binds, which may be free ports: a service is told where its neighbours are. */
+function environmentOf(target: Target): Record<string, string | undefined> {
+  const others = serviceNames
+    .filter((name) => name !== target)
+    .map((name) => `LAKEHOUSE_${name.toUpperCase()}_BIND`);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !others.includes(name)));
 }
 
 /** The gateway's own lines go to standard output, the address first; the services' lines to standard error. */
