@@ -4,10 +4,11 @@ import packageJson from "../package.json";
 import type { Target } from "./compose.ts";
 import { swaggerUi } from "./docs.ts";
 import { createHealth } from "./health.ts";
-import { openApi, problems } from "./openapi.ts";
+import { openApi } from "./openapi.ts";
 import type { ServiceName } from "./services/index.ts";
 import type { Door } from "./shared/http.ts";
 import type { Metrics } from "./shared/metrics.ts";
+import { problemAnswers } from "./shared/openapi_schema.ts";
 import type { Service } from "./shared/service.ts";
 
 export interface Upstream {
@@ -71,5 +72,8 @@ const METRICS = {
   tags: ["gateway"],
   summary: "Metrics for Prometheus",
   description: "Durations by service and route, queues, journals and workers, in Prometheus' text format.",
-  responses: { 200: { description: "Metrics", content: { "text/plain": {} } }, ...problems(401, 403) },
+  responses: {
+    200: { description: "Metrics", content: { "text/plain": {} } },
+    ...problemAnswers([401, 403]),
+  },
 };

@@ -2,7 +2,6 @@
 import { type AnyElysia, Elysia } from "elysia";
 import packageJson from "../package.json";
 import { registry } from "./services/index.ts";
-import { PROBLEM_JSON } from "./shared/http.ts";
 import { meant } from "./shared/openapi_schema.ts";
 import type { Service } from "./shared/service.ts";
 
@@ -134,10 +133,4 @@ function documentation() {
     },
     security: [{ key: [] }],
   } as object;
-}
-
-/** The answers every route may give, for the edge's own routes. */
-export function problems(...statuses: number[]): Record<number, object> {
-  const content = { [PROBLEM_JSON]: { schema: { $ref: "#/components/schemas/Problem" } } };
-  return Object.fromEntries(statuses.map((status) => [status, { description: "Problem", content }]));
 }

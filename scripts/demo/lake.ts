@@ -29,6 +29,21 @@ interface Job {
   error: { detail: string } | null;
 }
 
+/** Where each phase lies on the bar, in percent of the whole. */
+const PHASES: Record<string, readonly [from: number, to: number]> = {
+  queued: [0, 0],
+  reading: [0, 20],
+  converting: [20, 85],
+  merging: [85, 90],
+  storing: [90, 97],
+  committing: [97, 100],
+};
+
+function overall({ phase, percent }: Job): number {
+  const [from, to] = PHASES[phase] ?? [100, 100];
+  return from + ((to - from) * percent) / 100;
+}
+
 /** A runtime of the demo's own, on a free port. @throws Error where it does not come up */
 export async function startRuntime(data_dir: string): Promise<{ url: string; stop(): Promise<void> }> {
   const child = Bun.spawn([process.execPath, MAIN], {
@@ -120,10 +135,7 @@ export class Lake {
     });
     const { job_id } = (await accepted.json()) as Job;
     for await (const job of this.#watch(job_id)) {
-      bar.show(
-        job.status === "done" ? 100 : job.percent,
-        `${job.phase} ${job.rows > 0 ? `${job.rows} rows` : ""}`,
-      );
+      bar.show(overall(job), `${job.phase} ${job.rows > 0 ? `${job.rows} rows` : ""}`);
       if (job.error) throw new Error(`${file}: ${job.error.detail}`);
       if (!job.result) continue;
       const { rows, bytes_out, existing, elapsed_ms, snapshot_id } = job.result;

@@ -6,7 +6,7 @@ import { Elysia, type TSchema } from "elysia";
 import { LakeError, messageOf, statusOf } from "./errors.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
-import { BODY_EXAMPLE } from "./openapi_schema.ts";
+import { BODY_EXAMPLE, problemAnswers } from "./openapi_schema.ts";
 import { PROBLEM_JSON, problemResponse, translate } from "./problems.ts";
 
 export { PROBLEM_JSON };
@@ -173,11 +173,7 @@ export function describe(docs: RouteDocs) {
           }
         : {}),
     };
-  for (const status of docs.problems)
-    responses[status] = {
-      description: "Problem",
-      content: { [PROBLEM_JSON]: { schema: { $ref: "#/components/schemas/Problem" } } },
-    };
+  Object.assign(responses, problemAnswers(docs.problems));
   return {
     summary: docs.summary,
     description: docs.description,

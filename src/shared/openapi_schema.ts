@@ -1,5 +1,8 @@
 /** Makes of Elysia's schemas what an OpenAPI document means by them. */
 
+import { codeOf, titleOf } from "./errors.ts";
+import { PROBLEM_JSON } from "./problems.ts";
+
 type Node = Record<string, unknown>;
 
 /** Where a route's own example waits until its request body is known. */
@@ -42,4 +45,26 @@ function bodies(content: unknown, example: unknown): Node {
 
 function isNode(value: unknown): value is Node {
   return typeof value === "object" && value !== null;
+}
+
+/** The problems a route may answer, each with an example of its own. */
+export function problemAnswers(
+  statuses: readonly number[],
+): Record<number, { description: string; content: Node }> {
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const code = codeOf(status);
+      const title = titleOf(code);
+      const example = {
+        type: `urn:lakehouse:problem:${code}`,
+        title,
+        status,
+        detail: "what happened, and what to do about it",
+        code,
+        request_id: "01a20849-1802-7327-ad81-ef852a4a0d84",
+      };
+      const media = { schema: { $ref: "#/components/schemas/Problem" }, example };
+      return [status, { description: title, content: { [PROBLEM_JSON]: media } }];
+    }),
+  );
 }
