@@ -4,7 +4,7 @@ import { inDirectory } from "../support/journal.ts";
 import { runWriter, Survivor } from "../support/journal_runs.ts";
 import { testWithStrace } from "../support/strace.ts";
 
-const WRITER = { clients: 3, count: 40, segment_bytes: 400 };
+const WRITER = { clients: 4, count: 40, segment_bytes: 400, stagger_turns: 20 };
 const MOST_CALLS = 30;
 
 for (const [call, error] of [

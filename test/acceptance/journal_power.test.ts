@@ -11,7 +11,7 @@ import { checkNotes, runWriter, Survivor } from "../support/journal_runs.ts";
 import { PowerCutDisk } from "../support/power_cut.ts";
 import { parseTrace, RECORD, RECORDED_CALLS, type SystemCall, testWithStrace } from "../support/strace.ts";
 
-const WRITER = { count: 300, clients: 12, segment_bytes: 4000 };
+const WRITER = { count: 300, clients: 12, segment_bytes: 4000, stagger_turns: 20 };
 /** Of the unsynced bytes, what else may have reached the disk. */
 const SHARES = [0.01, 0.37, 0.62, 1];
 
@@ -35,6 +35,18 @@ async function record(directory: string): Promise<SystemCall[]> {
 /** How many notes were acknowledged by this call: the writer tells each on its standard output. */
 function ackedBy(call: SystemCall): number {
   return call.name === "write" ? (call.data.toString().match(/^ack \d+$/gm) ?? []).length : 0;
+}
+
+/** Syncs that began before the one before them ended. */
+function overlapping(calls: readonly SystemCall[]): number {
+  let before = -1;
+  let count = 0;
+  for (const [index, { name, began_after }] of calls.entries()) {
+    if (name !== "fdatasync") continue;
+    if (began_after <= before) count++;
+    before = index;
+  }
+  return count;
 }
 
 async function notesIn(directory: string) {
@@ -68,6 +80,7 @@ testWithStrace(
           if (left.length > 0) for (const share of SHARES) await cut((at) => disk.leaveSome(at, share));
         } else if (acked > left.length) expect().fail(`call ${index} acknowledged what is not durable`);
       }
+      expect(overlapping(calls)).toBeGreaterThan(0);
       expect(acked).toBeGreaterThanOrEqual(WRITER.count);
       expect(left.length).toBeGreaterThanOrEqual(WRITER.count);
       expect(cuts).toBeGreaterThan(100);

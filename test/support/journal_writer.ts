@@ -13,18 +13,26 @@ export interface WriterOptions {
   count?: number;
   clients: number;
   segment_bytes: number;
+  /** Each client begins so many turns of the loop after the one before, so that syncs overlap. */
+  stagger_turns?: number;
 }
 
-const { directory, first, count, clients, segment_bytes } = JSON.parse(
-  process.argv[2] as string,
-) as WriterOptions;
+const {
+  directory,
+  first,
+  count,
+  clients,
+  segment_bytes,
+  stagger_turns = 0,
+} = JSON.parse(process.argv[2] as string) as WriterOptions;
 const tell = (line: string) => writeSync(1, `${line}\n`);
 const { journal } = await openAt(directory, { segment_bytes, dedupe_records: 100_000 });
 tell(`open ${process.pid}`);
 let next = first;
 const last = count === undefined ? Number.POSITIVE_INFINITY : first + count;
 
-async function client(): Promise<void> {
+async function client(index: number): Promise<void> {
+  for (let turn = 0; turn < index * stagger_turns; turn++) await new Promise(setImmediate);
   while (next < last) {
     const note = next++;
     try {
@@ -37,6 +45,6 @@ async function client(): Promise<void> {
   }
 }
 
-await Promise.all(Array.from({ length: clients }, client));
+await Promise.all(Array.from({ length: clients }, (_, index) => client(index)));
 await journal.close();
 tell("closed");

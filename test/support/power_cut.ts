@@ -9,6 +9,8 @@ import type { SystemCall } from "./strace.ts";
 interface Inode {
   content: Buffer;
   durable: Buffer;
+  /** When the newest of its syncs began: of two at once the older may end last. */
+  synced_at: number;
 }
 
 export class PowerCutDisk {
@@ -58,7 +60,7 @@ export class PowerCutDisk {
     const inode = this.#names.get(name);
     if (call.name === "openat") {
       if (!inode && call.args.includes("O_CREAT"))
-        this.#names.set(name, { content: Buffer.alloc(0), durable: Buffer.alloc(0) });
+        this.#names.set(name, { content: Buffer.alloc(0), durable: Buffer.alloc(0), synced_at: 0 });
       return false;
     }
     if (!inode) throw new Error(`${call.name} of ${name}, which nothing created`);
@@ -71,6 +73,8 @@ export class PowerCutDisk {
       this.#names.set(basename(call.data.toString()), inode);
     } else if (call.name === "unlink") this.#names.delete(name);
     else if (call.name === "fsync" || call.name === "fdatasync") {
+      if (call.began_after < inode.synced_at) return false;
+      inode.synced_at = call.began_after;
       // Only what was there when the sync began is sure to be on the disk.
       inode.durable = this.#history[call.began_after - 1]?.get(inode) ?? Buffer.alloc(0);
       return true;

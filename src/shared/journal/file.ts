@@ -166,13 +166,19 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
     try {
       segments.push(await active.rotate(this.#applied_seq + 1));
       this.#durable_bytes = 0;
-      while (segments.length > keep_segments) {
-        const oldest = segments.shift() as Segment;
-        rmSync(oldest.path);
-        this.#records -= (segments[0]?.first_seq ?? active.first_seq) - oldest.first_seq;
-      }
     } catch (error) {
       this.#fail(error);
+    }
+    while (segments.length > keep_segments) this.#forget(segments.shift() as Segment);
+  }
+
+  #forget({ path, first_seq }: Segment): void {
+    const { active, segments, name } = this.#opened;
+    this.#records -= (segments[0]?.first_seq ?? active.first_seq) - first_seq;
+    try {
+      rmSync(path);
+    } catch (error) {
+      this.#options.log.error({ journal: name, first_seq, cause: messageOf(error) }, "an old segment stays");
     }
   }
 
