@@ -7,9 +7,7 @@ import { LakeError, messageOf, statusOf } from "./errors.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
 import { BODY_EXAMPLE, problemAnswers } from "./openapi_schema.ts";
-import { PROBLEM_JSON, problemResponse, translate } from "./problems.ts";
-
-export { PROBLEM_JSON };
+import { problemResponse, translate } from "./problems.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
