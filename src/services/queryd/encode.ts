@@ -118,6 +118,39 @@ const WHOLE = new Set([
   DuckDBTypeId.UHUGEINT,
 ]);
 
+/** SQL that makes, of a row's values, the JSON text that NDJSON has for it. */
+export function jsonRowExpression(
+  members: readonly { name: string; value: string; type: DuckDBType }[],
+): string {
+  const pack = (of: (value: string, type: DuckDBType) => string) =>
+    `to_json(struct_pack(${members.map(({ name, value, type }) => `${quoteName(name)} := ${of(value, type)}`).join(", ")}))`;
+  const plain = members.flatMap(({ value, type }) => plainNumber(value, type) ?? []);
+  if (plain.length === 0) return pack(jsonExpression);
+  // Nearly every row's numbers are plain; DuckDB writes those a third faster without a look at each.
+  const quick = pack((value, type) =>
+    plainNumber(value, type) === undefined ? jsonExpression(value, type) : value,
+  );
+  return `CASE WHEN ${plain.join(" AND ")} THEN ${quick} ELSE ${pack(jsonExpression)} END`;
+}
+
+/** SQL that tells whether a number goes as JSON's number as it is; undefined for a type that never has to be asked. */
+function plainNumber(value: string, type: DuckDBType): string | undefined {
+  if (type.alias !== undefined) return undefined;
+  if (WHOLE.has(type.typeId)) return `coalesce(${isSafe(value, type)}, true)`;
+  return type.typeId === DuckDBTypeId.DOUBLE ? `coalesce(isfinite(${value}), true)` : undefined;
+}
+
+function isSafe(value: string, { typeId }: DuckDBType): string {
+  const unsigned = typeId === DuckDBTypeId.UBIGINT || typeId === DuckDBTypeId.UHUGEINT;
+  return `${value} BETWEEN ${unsigned ? 0 : -MAX_SAFE} AND ${MAX_SAFE}`;
+}
+
+/** Whole seconds within four-digit years are written the quickest way; the rest as DuckDB writes them. */
+function timestampText(value: string): string {
+  const simple = `epoch_us(${value}) % 1000000 = 0 AND ${value} BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31'`;
+  return `CASE WHEN ${simple} THEN strftime(${value}, '%Y-%m-%dT%H:%M:%S') ELSE replace(${value}::VARCHAR, ' ', 'T') END`;
+}
+
 /** SQL that makes, of a value of this type, something whose to_json() is what this value is answered as. */
 export function jsonExpression(value: string, type: DuckDBType, depth = 0): string {
   const item = `x${depth}`;
@@ -125,13 +158,14 @@ export function jsonExpression(value: string, type: DuckDBType, depth = 0): stri
     return `CASE WHEN ${looseJson(value)} THEN to_json(${value}::VARCHAR) ELSE ${value} END`;
   if (AS_IT_IS.has(type.typeId) && type.alias === undefined) return value;
   if (WHOLE.has(type.typeId))
-    return `CASE WHEN ${value} BETWEEN ${type.typeId === DuckDBTypeId.UBIGINT || type.typeId === DuckDBTypeId.UHUGEINT ? 0 : -MAX_SAFE} AND ${MAX_SAFE} THEN to_json(${value}) ELSE to_json(${value}::VARCHAR) END`;
+    return `CASE WHEN ${isSafe(value, type)} THEN to_json(${value}) ELSE to_json(${value}::VARCHAR) END`;
   switch (type.typeId) {
     case DuckDBTypeId.FLOAT:
     case DuckDBTypeId.DOUBLE:
       // A FLOAT by its own shortest text, since to_json would widen 0.1 to 0.10000000149011612.
       return `CASE WHEN isfinite(${value}) THEN ${type.typeId === DuckDBTypeId.FLOAT ? `${value}::VARCHAR::JSON` : `to_json(${value})`} WHEN isnan(${value}) THEN '"NaN"'::JSON WHEN ${value} > 0 THEN '"Infinity"'::JSON WHEN ${value} < 0 THEN '"-Infinity"'::JSON END`;
     case DuckDBTypeId.TIMESTAMP:
+      return timestampText(value);
     case DuckDBTypeId.TIMESTAMP_MS:
     case DuckDBTypeId.TIMESTAMP_S:
     case DuckDBTypeId.TIMESTAMP_NS:

@@ -2,7 +2,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType } from "@duckdb/node-api";
 import type { Checker } from "./check.ts";
-import { encodeJsonText, encoderOf, jsonExpression, typeName } from "./encode.ts";
+import { encodeJsonText, encoderOf, jsonExpression, jsonRowExpression, typeName } from "./encode.ts";
 import { fromDuckdb, QueryFailure } from "./failure.ts";
 import { bindParams, type ParamReader } from "./params.ts";
 import {
@@ -123,15 +123,22 @@ function copyOf(settings: WorkerSettings, { format }: Run, body: string, columns
   const names = distinctNames(columns).map(quoteName);
   const fifo = quoteText(`${settings.scratch}/${FIFO_NAME}`);
   const named: Select = (value, _, i) => `${value} AS ${names[i]}`;
-  const as_json: Select = (value, { type }, i) => `${jsonExpression(value, type)} AS ${names[i]}`;
   switch (format) {
     case "ndjson":
-      return `COPY (${wrapped(unbatched(body, columns), columns, as_json)}) TO ${fifo} (FORMAT json)`;
+      // A CSV of one column that is never quoted: lines as they are, JSON having no control characters.
+      return `COPY (${jsonLines(body, columns)}) TO ${fifo} (FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER e'\\x01')`;
     case "csv":
       return `COPY (${wrapped(unbatched(body, columns), columns, named)}) TO ${fifo} (FORMAT csv, HEADER true)`;
     default:
       return `COPY (${wrapped(body, columns, named)}) TO ${quoteText(`${settings.scratch}/${RESULT_NAME}`)} (FORMAT parquet, COMPRESSION zstd)`;
   }
+}
+
+function jsonLines(body: string, columns: readonly Column[]): string {
+  const names = distinctNames(columns);
+  const members = columns.map(({ type }, i) => ({ name: names[i] as string, value: `q.c${i}`, type }));
+  const aliases = members.map((_, i) => `c${i}`).join(", ");
+  return `SELECT ${jsonRowExpression(members)} FROM (${unbatched(body, columns)}) AS q(${aliases})`;
 }
 
 /** Names of an object's members: a repeated one gets _1, _2 … */
