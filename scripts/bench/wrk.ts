@@ -38,7 +38,9 @@ export async function requestsPerSecond(
     const wrk = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
     const output = await new Response(wrk.stdout).text();
     if (/Non-2xx|Socket errors/.test(output)) throw new Error(`requests failed at ${url}:\n${output}`);
-    return Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]);
+    const pace = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]);
+    if (!(pace > 0)) throw new Error(`wrk measured nothing at ${url}:\n${output}`);
+    return pace;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
