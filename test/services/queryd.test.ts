@@ -495,6 +495,19 @@ inBothCompositions("queryd limits", (start) => {
     expect((await sql(house, "SELECT 1")).rows).toEqual([[1]]);
   });
 
+  test("a query that failed gives its worker back once, whatever the format", async () => {
+    const house = await start({ LAKEHOUSE_QUERYD_WORKERS: "2" });
+    for (const accept of [NDJSON, CSV, PARQUET, "application/json"])
+      await refused(house, "SELECT error('at once')", accept);
+    const values = await Promise.all(
+      Array.from({ length: 12 }, (_, i) =>
+        sql(house, `SELECT ${i} + count(*) - 1000000 FROM range(1000000)`),
+      ),
+    );
+    expect(values.map((it) => it.rows)).toEqual(values.map((_, i) => [[i]]));
+    await until(async () => (await load(house)).running === 0);
+  });
+
   test("a worker that dies takes nobody with it", async () => {
     const house = await start({ LAKEHOUSE_QUERYD_WORKERS: "1" });
     await sql(house, "SELECT 1");

@@ -2,7 +2,7 @@
 import { closeSync } from "node:fs";
 import { openFifo } from "./process.ts";
 
-/** Where a stream tells how it ended; called once. */
+/** Where a stream tells how it ended; called once, and not at all where `streamFifo` throws. */
 export type OnEnd = (ended: "whole" | "failed" | "cancelled") => void;
 
 /**
@@ -25,15 +25,20 @@ export async function streamFifo(
       failure = { error };
     })
     .finally(() => closeSync(keeper));
-  const end: OnEnd = (how) => {
-    closeSync(fd);
+  // A read may be under way while the stream is cancelled: whichever comes first ends it, once.
+  let ended = false;
+  const end = (how: "whole" | "failed" | "cancelled"): boolean => {
+    if (ended) return false;
+    ended = true;
     onEnd(how);
+    return true;
   };
   const first = await reader.read();
   if (first.done) {
     await outcome;
-    end(failure ? "failed" : "whole");
+    closeSync(fd);
     if (failure) throw failure.error;
+    onEnd("whole");
     return new Response(new Uint8Array()).body as ReadableStream<Uint8Array>;
   }
   let next: Uint8Array | undefined = first.value;
@@ -48,12 +53,13 @@ export async function streamFifo(
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(value);
         await outcome;
-        end(failure ? "failed" : "whole");
+        if (!end(failure ? "failed" : "whole")) return;
+        closeSync(fd);
         if (failure) controller.error(failure.error);
         else controller.close();
       },
       async cancel() {
-        onEnd("cancelled");
+        if (!end("cancelled")) return;
         await outcome;
         await reader.cancel();
         closeSync(fd);
