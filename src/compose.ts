@@ -4,6 +4,7 @@
  * every other target nothing but the named service is built, and each neighbour is called at its URL
  * or, where none is given, at its own bind.
  */
+import { isIP } from "node:net";
 import { Elysia } from "elysia";
 import { type Config, ConfigError, isLoopback, parseBind } from "./config.ts";
 import { createGateway, type Upstream } from "./gateway.ts";
@@ -78,7 +79,7 @@ export async function compose(config: Config, target: Target, log: Log): Promise
   const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
     .use(conventions({ log, max_json_bytes: config.max_json_bytes }))
     .use(createGateway({ target, door, metrics, services, upstreams: reached }));
-  const forwards = reached.flatMap((upstream) => forwardsTo(upstream, config));
+  const forwards = reached.flatMap((upstream) => forwardsTo(upstream, config, hostname));
   const edge = new Edge({
     log,
     metrics,
@@ -127,13 +128,19 @@ function refuseStranded(name: ServiceName, needs: readonly ServiceName[], config
       );
 }
 
-function forwardsTo({ name, base_url }: Upstream, config: Config): (ForwardedPrefix & { close(): void })[] {
+function forwardsTo(
+  { name, base_url }: Upstream,
+  config: Config,
+  listens_at: string,
+): (ForwardedPrefix & { close(): void })[] {
   const section = config[name];
   const own_ms = "timeout_ms" in section ? section.timeout_ms + FORWARD_GRACE_MS : 0;
   const timeout_ms = Math.max(config.gateway.timeout_ms, own_ms);
   const { hostname, port } = new URL(base_url);
   const unix_path = isLoopback(hostname) ? socketPath(config.data_dir, name, Number(port)) : undefined;
-  const { forward, close } = createForward({ service: name, base_url, unix_path, timeout_ms });
+  // Bound to loopback, every client is this machine; whichever of its own addresses it took says no more.
+  const peer = isIP(listens_at) && isLoopback(listens_at) ? listens_at : undefined;
+  const { forward, close } = createForward({ service: name, base_url, unix_path, timeout_ms, peer });
   const { prefixes } = entryOf(name);
   return prefixes.map((prefix) => ({ service: name, prefix, forward, close }));
 }

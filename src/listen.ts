@@ -26,6 +26,7 @@ export function listen(house: House, config: Config, log?: Log): Listener {
   const { edge, hostname, target } = house;
   const options = {
     fetch: edge.fetch,
+    error: edge.error,
     development: false,
     // The edge answers what is too large with a problem; Bun would answer with an empty body.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,

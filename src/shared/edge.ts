@@ -8,7 +8,7 @@ import type { AnyElysia } from "elysia";
 import { Bag, type Placed } from "./bag.ts";
 import type { Series } from "./durations.ts";
 import { LakeError } from "./errors.ts";
-import type { Forward } from "./forward.ts";
+import type { Forward, Forwarded } from "./forward.ts";
 import { leaveBody, newRequestId, rememberRequestId } from "./http.ts";
 import type { KeyRing } from "./keys.ts";
 import type { Log } from "./log.ts";
@@ -46,33 +46,64 @@ export interface EdgeOptions {
   witness?(served: Served): void;
 }
 
-interface Trace extends Placed {
-  readonly request_id: string;
-  readonly method: string;
-  readonly path: string;
-  readonly started_ms: number;
-  series: Series;
-  /** Whether the answer comes with its id, and without a limit to its silence, already. */
-  is_forwarded: boolean;
+/** A request from its arrival to its answer. */
+class Trace implements Placed, Forwarded {
+  place = -1;
+  request_id = "";
+  /** Filled for a request that is forwarded, whose answer comes with its id and its limits already. */
+  headers: Record<string, string> = NO_HEADERS;
+
+  constructor(
+    private readonly edge: Edge,
+    readonly request: Request,
+    readonly server: Server<undefined>,
+    readonly method: string,
+    readonly path: string,
+    readonly started_ms: number,
+    public series: Series,
+  ) {}
+
+  finish(response: Response): Response {
+    return this.edge.finish(this, response);
+  }
+
+  refuse(error: unknown): Response {
+    return this.edge.refuse(this, error);
+  }
+}
+
+const NO_HEADERS = {};
+
+interface There {
+  readonly forward: Forward;
+  readonly service: string;
+  readonly route: string;
+  /** By method. */
+  readonly series: Map<string, Series>;
 }
 
 /** What a request's key is checked for before its body is read, where it goes, and who answers. */
 export class Edge {
   readonly #options: EdgeOptions;
   readonly #routes: RouteTable;
-  readonly #forwards: Map<string, { forward: Forward; series: Map<string, Series>; service: string }>;
+  readonly #forwards: ReadonlyMap<string, There>;
   readonly #under_way = new Bag<Trace>();
   readonly #unknown: Series;
   readonly #is_logged: boolean;
   #is_draining = false;
   #last_arrival_ms = 0;
+  /** The last that was found to be one: clients send the same. */
+  #good_host: string | undefined;
 
   constructor(options: EdgeOptions) {
     const { app, forwards, metrics, log } = options;
     this.#options = options;
     this.#routes = new RouteTable(app, metrics.requests, options.serviceOf);
     this.#forwards = new Map(
-      forwards.map(({ prefix, forward, service }) => [prefix, { forward, service, series: new Map() }]),
+      forwards.map(({ prefix, forward, service }) => [
+        prefix,
+        { forward, service, route: `/v1/${prefix}/*`, series: new Map() },
+      ]),
     );
     this.#unknown = metrics.requests.series({ service: "none", route: "unknown", method: "any" });
     this.#is_logged = log.isLevelEnabled("debug");
@@ -82,28 +113,26 @@ export class Edge {
   readonly fetch = (request: Request, server: Server<undefined>): Response | Promise<Response> => {
     const started_ms = performance.now();
     this.#last_arrival_ms = started_ms;
-    const trace: Trace = {
-      request_id: newRequestId(request),
-      method: request.method,
-      path: pathOf(request.url),
-      started_ms,
-      series: this.#unknown,
-      is_forwarded: false,
-      place: -1,
-    };
+    const { url } = request;
+    const path = pathOf(url);
+    const there = this.#forwards.size > 0 ? this.#forwards.get(prefixOf(path)) : undefined;
+    const trace = new Trace(this, request, server, request.method, path, started_ms, this.#unknown);
     this.#under_way.add(trace);
-    let answer: Response | Promise<Response>;
     try {
-      answer = this.#dispatch(request, trace, server);
+      if (there) return this.#forward(there, url, trace);
+      const answer = this.#dispatch(request, trace);
+      if (!(answer instanceof Promise)) return this.finish(trace, answer);
+      return answer.then(
+        (response) => this.finish(trace, response),
+        (error) => this.refuse(trace, error),
+      );
     } catch (error) {
-      return this.#finish(request, this.#problem(error, trace), trace, server);
+      return this.refuse(trace, error);
     }
-    if (!(answer instanceof Promise)) return this.#finish(request, answer, trace, server);
-    return answer.then(
-      (response) => this.#finish(request, response, trace, server),
-      (error) => this.#finish(request, this.#problem(error, trace), trace, server),
-    );
   };
+
+  /** Bun's handler of what is thrown past `fetch`, whose own answer would be a page. */
+  readonly error = (error: unknown): Response => problemResponse(error, newRequestId(), this.#options.log);
 
   /** From now on each answer closes its connection, so that no client sends another request on it. */
   drain(): void {
@@ -123,52 +152,39 @@ export class Edge {
     );
   }
 
-  #dispatch(request: Request, trace: Trace, server: Server<undefined>): Response | Promise<Response> {
-    const { keys, max_body_bytes, app } = this.#options;
+  #dispatch(request: Request, trace: Trace): Response | Promise<Response> {
+    const { keys, app } = this.#options;
     const { headers } = request;
-    refuseHost(headers.get("host"));
-    const declared = headers.get("content-length");
-    if (declared !== null && Number(declared) > max_body_bytes)
-      throw new LakeError("too_large", `A body may have at most ${max_body_bytes} bytes here.`, {
-        max_bytes: max_body_bytes,
-      });
-    if (this.#forwards.size > 0) {
-      const prefix = prefixOf(trace.path);
-      const there = this.#forwards.get(prefix);
-      if (there) return this.#forward(there, prefix, request, trace, server);
-    }
+    trace.request_id = newRequestId(headers.get("x-request-id"));
+    this.#refuseHost(headers.get("host"));
+    this.#refuseLarge(headers.get("content-length"));
     const route = this.#routeOf(trace);
     trace.series = route.series;
     if (route.scope !== undefined) keys.authorize(headers, route.scope);
-    if (keys.is_empty) refuseForeignPage(headers);
+    if (keys.is_empty) refuseForeignPage(headers.get("origin"), headers.get("host"));
     if (route.streams_body) leaveBody(request);
     rememberRequestId(request, trace.request_id);
     return app.fetch(request);
   }
 
-  #forward(
-    { forward, series, service }: { forward: Forward; series: Map<string, Series>; service: string },
-    prefix: string,
-    request: Request,
-    trace: Trace,
-    server: Server<undefined>,
-  ): Promise<Response> {
-    let held = series.get(trace.method);
-    if (!held) {
-      held = this.#options.metrics.requests.series({
-        service,
-        route: `/v1/${prefix}/*`,
-        method: trace.method,
-      });
-      series.set(trace.method, held);
+  #forward(there: There, url: string, trace: Trace): Promise<Response> {
+    const { keys, metrics } = this.#options;
+    const { method } = trace;
+    let series = there.series.get(method);
+    if (!series) {
+      series = metrics.requests.series({ service: there.service, route: there.route, method });
+      there.series.set(method, series);
     }
-    trace.series = held;
-    trace.is_forwarded = true;
-    const { keys } = this.#options;
-    keys.identify(request.headers);
-    if (keys.is_empty) refuseForeignPage(request.headers);
-    const { url } = request;
-    return forward(request, url.slice(url.indexOf("/v1/", 7) + 3), trace.request_id, server);
+    trace.series = series;
+    // Once all of them, since they are sent on: cheaper than to ask for each that is judged here.
+    const headers = trace.request.headers.toJSON() as Record<string, string>;
+    trace.headers = headers;
+    trace.request_id = newRequestId(headers["x-request-id"]);
+    this.#refuseHost(headers.host);
+    this.#refuseLarge(headers["content-length"]);
+    keys.identifyBy(headers["x-api-key"], headers.authorization);
+    if (keys.is_empty) refuseForeignPage(headers.origin, headers.host);
+    return there.forward(trace, url.slice(url.indexOf("/v1/", 7) + 3));
   }
 
   #routeOf({ method, path }: Trace): Route {
@@ -179,25 +195,51 @@ export class Edge {
     throw new LakeError("method_not_allowed", `${path} takes ${allow.join(", ")}, not ${method}.`, { allow });
   }
 
-  #finish(request: Request, response: Response, trace: Trace, server: Server<undefined>): Response {
+  /** Makes an answer ready for the client, and tells of it. @returns it, or a problem where that failed */
+  finish(trace: Trace, response: Response): Response {
+    try {
+      return this.#finish(trace, response);
+    } catch (error) {
+      return problemResponse(error, trace.request_id, this.#options.log);
+    }
+  }
+
+  refuse(trace: Trace, error: unknown): Response {
+    // It was refused before it was looked at.
+    if (trace.request_id === "") trace.request_id = newRequestId();
+    return this.finish(trace, problemResponse(error, trace.request_id, this.#options.log));
+  }
+
+  #finish(trace: Trace, response: Response): Response {
     this.#under_way.remove(trace);
     const duration_ms = performance.now() - trace.started_ms;
     const { status } = response;
-    const { request_id } = trace;
-    if (!trace.is_forwarded) {
+    const { request_id, method, path } = trace;
+    if (trace.headers === NO_HEADERS) {
       response.headers.set("x-request-id", request_id);
-      if (response.headers.get("content-type")?.startsWith("text/event-stream")) server.timeout(request, 0);
+      if (response.headers.get("content-type")?.startsWith("text/event-stream"))
+        trace.server.timeout(trace.request, 0);
     }
     if (this.#is_draining) response.headers.set("connection", "close");
     trace.series.observe(status, duration_ms / 1000);
-    const { method, path } = trace;
     this.#options.witness?.({ method, path, status, duration_ms, request_id });
     if (this.#is_logged) this.#options.log.debug({ request_id, method, path, status, duration_ms }, "served");
     return response;
   }
 
-  #problem(error: unknown, { request_id }: Trace): Response {
-    return problemResponse(error, request_id, this.#options.log);
+  /** Two Host headers arrive as one with a comma: which of them counts is how requests are smuggled. */
+  #refuseHost(host: string | null | undefined): void {
+    if (!host || (host !== this.#good_host && !HOST.test(host)))
+      throw new LakeError("invalid", "Send exactly one Host header, as host or host:port.");
+    this.#good_host = host;
+  }
+
+  #refuseLarge(declared: string | null | undefined): void {
+    const { max_body_bytes } = this.#options;
+    if (declared && Number(declared) > max_body_bytes)
+      throw new LakeError("too_large", `A body may have at most ${max_body_bytes} bytes here.`, {
+        max_bytes: max_body_bytes,
+      });
   }
 }
 
@@ -217,21 +259,14 @@ function prefixOf(path: string): string {
   return end < 0 ? path.slice(4) : path.slice(4, end);
 }
 
-/** Two Host headers arrive as one with a comma: which of them counts is how requests are smuggled. */
-function refuseHost(host: string | null): void {
-  if (host === null || !HOST.test(host))
-    throw new LakeError("invalid", "Send exactly one Host header, as host or host:port.");
-}
-
 const HOST = /^(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /**
  * Without keys, whoever reaches the port may do everything; a page of another site that a person on this
  * machine has open in a browser reaches it too, and must not. Browsers name such a page in Origin.
  */
-function refuseForeignPage(headers: Headers): void {
-  const origin = headers.get("origin");
-  if (origin === null || origin.slice(origin.indexOf("//") + 2) === headers.get("host")) return;
+function refuseForeignPage(origin: string | null | undefined, host: string | null | undefined): void {
+  if (origin === null || origin === undefined || origin.slice(origin.indexOf("//") + 2) === host) return;
   throw new LakeError(
     "forbidden",
     `No key is configured, and so pages of other sites may not call this one (Origin: ${origin.slice(0, 200)}).`,

@@ -33,9 +33,8 @@ const id_prefix = `${crypto.randomUUID().slice(0, 18)}-`;
 let id_count = 0;
 
 /** The id that came with a request where it is fit to be passed on, or a new one. */
-export function newRequestId(request: Request): string {
-  const given = request.headers.get("x-request-id");
-  return given !== null && REQUEST_ID.test(given) ? given : id_prefix + (++id_count).toString(36);
+export function newRequestId(given?: string | null): string {
+  return given && REQUEST_ID.test(given) ? given : id_prefix + (++id_count).toString(36);
 }
 
 /** Lets a request's problems, which are worded inside the router, carry the id it was given at the edge. */

@@ -62,7 +62,12 @@ export class KeyRing {
    * @throws LakeError `unauthenticated` when a key is needed and missing, or given and unknown
    */
   identify(headers: Headers): Principal {
-    const key = presentedKey(headers);
+    return this.identifyBy(headers.get("x-api-key"), headers.get("authorization"));
+  }
+
+  /** The same, by what the two headers say that can hold a key. @throws LakeError as `identify` */
+  identifyBy(api_key: string | null | undefined, authorization: string | null | undefined): Principal {
+    const key = api_key?.trim() ?? bearerOf(authorization);
     // A wrong service token is refused even where anyone may call: its sender takes itself for a service.
     if (key?.startsWith("lhs_")) {
       if (timingSafeEqual(sha256(key), this.#service_digest)) return SERVICE;
@@ -89,10 +94,8 @@ export class KeyRing {
 }
 
 /** Undefined where there is none, or none of a form we know (Basic, two of them joined by a comma). */
-function presentedKey(headers: Headers): string | undefined {
-  const direct = headers.get("x-api-key");
-  if (direct !== null) return direct.trim();
-  return /^Bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1];
+function bearerOf(authorization: string | null | undefined): string | undefined {
+  return authorization ? /^Bearer +(\S+) *$/i.exec(authorization)?.[1] : undefined;
 }
 
 function sha256(text: string): Buffer {

@@ -19,6 +19,8 @@ export interface Exchange extends ResponseSink {
 /** An upstream that is down must be told in less than a second. */
 const CONNECT_TIMEOUT_MS = 800;
 
+const scratch = Buffer.allocUnsafe(16 * 1024);
+
 export class Connection {
   #socket: Socket<Connection> | undefined;
   #exchange: Exchange | undefined;
@@ -28,8 +30,9 @@ export class Connection {
   readonly #reader = new ResponseReader();
   readonly #onClose: (connection: Connection) => void;
   is_open = true;
-  /** Set by the pool while no exchange is under way. */
+  /** The pool's: whether no exchange is under way, and since which of its ticks. */
   is_idle = false;
+  idle_since_tick = 0;
   /** How many exchanges it has carried; one that has carried some may have been closed meanwhile. */
   exchanges = 0;
 
@@ -84,12 +87,25 @@ export class Connection {
     return this.#reader.is_begun;
   }
 
+  /**
+   * Writes a request's head, and its body where it is small, in one system call.
+   * @returns as `write`
+   */
+  writeHead(head: string, body?: Uint8Array): undefined | Promise<void> {
+    const length = head.length + (body?.length ?? 0);
+    // One buffer for all of them: it is written or copied before this returns.
+    const bytes = length <= scratch.length ? scratch : Buffer.allocUnsafe(length);
+    bytes.write(head, 0, "latin1");
+    if (body) bytes.set(body, head.length);
+    return this.write(bytes, length);
+  }
+
   /** @returns a promise where the peer takes no more now: wait for it before writing again */
-  write(bytes: Uint8Array): undefined | Promise<void> {
+  write(bytes: Uint8Array, length = bytes.byteLength): undefined | Promise<void> {
     if (this.#socket === undefined || !this.is_open) return undefined; // the exchange has been told
-    const written = this.#unsent ? 0 : Math.max(0, this.#socket.write(bytes));
-    if (written === bytes.byteLength) return undefined;
-    const rest = Buffer.from(bytes.subarray(written));
+    const written = this.#unsent ? 0 : Math.max(0, this.#socket.write(bytes, 0, length));
+    if (written === length) return undefined;
+    const rest = Buffer.from(bytes.subarray(written, length));
     this.#unsent = this.#unsent ? Buffer.concat([this.#unsent, rest]) : rest;
     this.#writable ??= Promise.withResolvers();
     return this.#writable.promise;

@@ -6,13 +6,18 @@ import { type Address, Connection } from "./connection.ts";
 const MAX_IDLE = 256;
 /** Exchanges under way with one upstream; past it the answer is 503. */
 const MAX_BUSY = 8192;
-/** Below the 255 s after which our own listeners close a silent connection. */
-const MAX_IDLE_MS = 60_000;
+/** Idle connections are closed after four ticks: below the 255 s after which our own listeners close them. */
+const TICK_MS = 15_000;
+const MAX_IDLE_TICKS = 3;
 
 export class Pool {
   readonly #address: Address;
-  readonly #idle: { connection: Connection; since_ms: number }[] = [];
+  /** In the order in which they came to rest. */
+  readonly #idle: Connection[] = [];
   #busy = 0;
+  /** Counted while any is idle: to read the clock at each exchange costs more. */
+  #tick = 0;
+  #ticker: Timer | undefined;
 
   constructor(address: Address) {
     this.#address = address;
@@ -35,15 +40,9 @@ export class Pool {
   idle(): Connection | undefined {
     const newest = this.#idle.pop();
     if (newest === undefined) return undefined;
-    if (performance.now() - newest.since_ms > MAX_IDLE_MS) {
-      // It is the newest, so all of them are stale.
-      newest.connection.destroy();
-      for (const { connection } of this.#idle.splice(0)) connection.destroy();
-      return undefined;
-    }
     this.#busy++;
-    newest.connection.is_idle = false;
-    return newest.connection;
+    newest.is_idle = false;
+    return newest;
   }
 
   /** Takes back a connection whose exchange is over. */
@@ -56,11 +55,24 @@ export class Pool {
     }
     this.#busy--;
     connection.is_idle = true;
-    this.#idle.push({ connection, since_ms: performance.now() });
+    connection.idle_since_tick = this.#tick;
+    this.#idle.push(connection);
+    this.#ticker ??= setInterval(() => this.#closeStale(), TICK_MS).unref();
   }
 
   close(): void {
-    for (const { connection } of this.#idle.splice(0)) connection.destroy();
+    clearInterval(this.#ticker);
+    for (const connection of this.#idle.splice(0)) connection.destroy();
+  }
+
+  #closeStale(): void {
+    this.#tick++;
+    const first_fresh = this.#idle.findIndex((it) => this.#tick - it.idle_since_tick <= MAX_IDLE_TICKS);
+    const stale = this.#idle.splice(0, first_fresh < 0 ? this.#idle.length : first_fresh);
+    for (const connection of stale) connection.destroy();
+    if (this.#idle.length > 0) return;
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
   }
 
   #forget(connection: Connection): void {
@@ -68,7 +80,7 @@ export class Pool {
       this.#busy--;
       return;
     }
-    const at = this.#idle.findIndex((it) => it.connection === connection);
+    const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
   }
 }

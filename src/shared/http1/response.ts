@@ -3,15 +3,15 @@
  * Pure: it holds no socket, so every split of the bytes can be tested.
  */
 
-/** What an upstream sent that is no HTTP/1.1 response. */
-export class WireError extends Error {
-  override readonly name = "WireError";
-}
+import { type Head, readHead, WireError } from "./head.ts";
+
+export { WireError };
 
 export interface ResponseHead {
   readonly status: number;
-  /** Names in lower case, in order, hop-by-hop ones left out. */
-  readonly headers: [string, string][];
+  readonly headers: Head["headers"];
+  /** The same, as a Response takes them at the least cost; shared: set what is yours and make it at once. */
+  readonly template: Headers;
   /** Bytes of the body; undefined where only its end will tell. */
   readonly length: number | undefined;
 }
@@ -29,28 +29,6 @@ const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_CHUNK_LINE_BYTES = 4096;
 const LF = 10;
 const NOTHING = Buffer.alloc(0);
-
-/** Headers of one connection, not of the message (RFC 9110, 7.6.1); what `Connection` lists is added. */
-const HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-export function isHopByHop(name: string): boolean {
-  return HOP_BY_HOP.has(name);
-}
-
-/** The names a `Connection` header lists, in lower case. */
-export function listedNames(connection: string): string[] {
-  return connection.split(",").map((name) => name.trim().toLowerCase());
-}
 
 type State = "head" | "counted" | "until_close" | "chunk_size" | "chunk" | "chunk_end" | "trailer" | "done";
 
@@ -87,6 +65,7 @@ export class ResponseReader {
         this.#held = Buffer.from(bytes);
         return;
       }
+      if (taken === bytes.length) return;
       bytes = bytes.subarray(taken);
     }
   }
@@ -124,15 +103,20 @@ export class ResponseReader {
     if (end > MAX_HEAD_BYTES || (end < 0 && bytes.length > MAX_HEAD_BYTES))
       throw new WireError(`the answer's head passes ${MAX_HEAD_BYTES} bytes`);
     if (end < 0) return 0;
-    const { status, headers, length, is_chunked, is_last } = parseHead(bytes.toString("latin1", 0, end));
+    const read = readHead(bytes.toString("latin1", 0, end));
+    const { status, length, is_chunked, is_last } = read;
     if (status < 200) return end + 4; // interim answers (100, 103) are not for the client
     const is_empty = this.#is_head_request || status === 204 || status === 304;
     const until_close = !is_empty && !is_chunked && length === undefined;
     this.#is_reusable = !is_last && !until_close;
     this.#remaining = length ?? 0;
     this.#state = is_chunked ? "chunk_size" : until_close ? "until_close" : "counted";
-    if (this.#is_head_request && length !== undefined) headers.push(["content-length", String(length)]);
-    this.#sink.head({ status, headers, length: is_empty ? 0 : is_chunked ? undefined : length });
+    let { headers, template } = read;
+    if (this.#is_head_request && length !== undefined) {
+      headers = [...headers, ["content-length", String(length)]];
+      template = new Headers(headers as [string, string][]);
+    }
+    this.#sink.head({ status, headers, template, length: is_empty ? 0 : length });
     if (is_empty || (this.#state === "counted" && length === 0)) this.#finish();
     return end + 4;
   }
@@ -187,61 +171,4 @@ function lineOf(bytes: Buffer): { text: string; bytes: number } | undefined {
     throw new WireError("a chunk's line is too long");
   if (at < 0) return undefined;
   return { text: bytes.toString("latin1", 0, at > 0 && bytes[at - 1] === 13 ? at - 1 : at), bytes: at + 1 };
-}
-
-interface ParsedHead {
-  status: number;
-  headers: [string, string][];
-  length: number | undefined;
-  is_chunked: boolean;
-  /** Whether the connection ends with this response. */
-  is_last: boolean;
-}
-
-function parseHead(text: string): ParsedHead {
-  let at = text.indexOf("\r\n");
-  const status_line = at < 0 ? text : text.slice(0, at);
-  const found = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: |$)/.exec(status_line);
-  if (!found) throw new WireError("the answer is not HTTP/1.1");
-  const head: ParsedHead = {
-    status: Number(found[2]),
-    headers: [],
-    length: undefined,
-    is_chunked: false,
-    is_last: found[1] === "0",
-  };
-  let connection = "";
-  while (at >= 0) {
-    const from = at + 2;
-    at = text.indexOf("\r\n", from);
-    const end = at < 0 ? text.length : at;
-    const colon = text.indexOf(":", from);
-    if (colon <= from || colon >= end) throw new WireError("a header of the answer has no name");
-    const name = text.slice(from, colon).toLowerCase();
-    const value = text.slice(colon + 1, end).trim();
-    if (name === "content-length") head.length = lengthOf(value, head.length);
-    else if (name === "transfer-encoding") head.is_chunked = isChunked(value);
-    else if (name === "connection") connection += `${connection && ","}${value}`;
-    else if (!HOP_BY_HOP.has(name)) head.headers.push([name, value]);
-  }
-  if (head.is_chunked) head.length = undefined; // RFC 9112, 6.3: the coding overrides the length
-  return connection === "" ? head : withoutListed(head, connection);
-}
-
-function withoutListed(head: ParsedHead, connection: string): ParsedHead {
-  const listed = listedNames(connection);
-  const is_last = listed.includes("close") || (head.is_last && !listed.includes("keep-alive"));
-  return { ...head, is_last, headers: head.headers.filter(([name]) => !listed.includes(name)) };
-}
-
-function lengthOf(value: string, before: number | undefined): number {
-  const length = /^\d{1,15}$/.test(value) ? Number(value) : undefined;
-  if (length === undefined || (before !== undefined && before !== length))
-    throw new WireError("the answer's Content-Length is not valid");
-  return length;
-}
-
-function isChunked(value: string): boolean {
-  if (value.toLowerCase() !== "chunked") throw new WireError("the answer's Transfer-Encoding is not known");
-  return true;
 }
