@@ -5,12 +5,13 @@
  */
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { basename } from "node:path";
+import { makeDirectory, syncDirectory } from "./files.ts";
 import { ActiveSegment } from "./journal/active.ts";
 import { FileJournal } from "./journal/file.ts";
 import { MemoryJournal } from "./journal/memory.ts";
 import { RecentIds } from "./journal/recent_ids.ts";
 import { type Faults, Replay } from "./journal/replay.ts";
-import { createDirectory, JournalFiles, type Segment, syncData, syncDirectory } from "./journal/segments.ts";
+import { JournalFiles, type Segment, syncData } from "./journal/segments.ts";
 import { type FileLock, lockFile } from "./lock.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -75,7 +76,7 @@ export interface JournalOptions<R extends JournalRecord> {
 export async function openJournal<R extends JournalRecord>(options: JournalOptions<R>): Promise<Journal<R>> {
   if (options.path === "") return new MemoryJournal(options);
   const files = new JournalFiles(options.path);
-  await createDirectory(files.directory);
+  await makeDirectory(files.directory);
   const lock = await lockFile(files.lock, options.lock_wait_ms);
   try {
     return await replay(options, files, lock);

@@ -1,7 +1,8 @@
 /** The segment that is appended to: its descriptors, its syncs, and its end as a closed one. */
 import { closeSync, existsSync, ftruncateSync, openSync, renameSync } from "node:fs";
 import { basename } from "node:path";
-import { type JournalFiles, type Segment, syncData, syncDirectory, writeAll } from "./segments.ts";
+import { syncDirectory } from "../files.ts";
+import { type JournalFiles, type Segment, syncData, writeAll } from "./segments.ts";
 
 /**
  * How many syncs run at once. The second shares the file system's commit with the first, or is next in line: with

@@ -1,5 +1,5 @@
 /** The files of a journal: `<name>.jsonl` is appended to, `<name>.<first _seq>.jsonl` are closed. */
-import { closeSync, fdatasync, fsync, mkdirSync, openSync, readdirSync, writeSync } from "node:fs";
+import { fdatasync, readdirSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 const EXTENSION = ".jsonl";
@@ -42,25 +42,6 @@ export class JournalFiles {
         found.push({ path: join(this.directory, name), first_seq: Number(digits) });
     }
     return found.sort((a, b) => a.first_seq - b.first_seq);
-  }
-}
-
-/** Creates a directory so that it is still there after a power cut. */
-export async function createDirectory(path: string): Promise<void> {
-  const first_created = mkdirSync(path, { recursive: true });
-  if (first_created === undefined) return;
-  const above = dirname(first_created);
-  for (let created = path; created !== above; created = dirname(created))
-    await syncDirectory(dirname(created));
-}
-
-/** Makes the names in a directory durable. */
-export async function syncDirectory(path: string): Promise<void> {
-  const fd = openSync(path, "r");
-  try {
-    await new Promise<void>((resolve, reject) => fsync(fd, (error) => (error ? reject(error) : resolve())));
-  } finally {
-    closeSync(fd);
   }
 }
 
