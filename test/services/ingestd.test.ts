@@ -150,6 +150,19 @@ inBothCompositions("ingestd: files", (start) => {
     expect(new Set(made.body.schema.map((it) => it.type))).toEqual(new Set(["string"]));
   });
 
+  test("blanks around a value, however written, lose nothing of it", async () => {
+    const body =
+      "active,ratio,n\n true,0.27593872393481433,1\n\tFALSE ,1.2345678901234567e22, 2\ntrue,-0.1234567890123456,3\t\nfalse, 0.8894364200532436,4\n";
+    const made = await send(lake.url, "name=blanks", body);
+    expect(made.body.schema.map((it) => it.type)).toEqual(["boolean", "double", "long"]);
+    expect(await rowsOf(lake, "blanks", "active, ratio, n", "n")).toEqual([
+      [true, 0.27593872393481433, "1"],
+      [false, Number("1.2345678901234567e22"), "2"],
+      [true, -0.1234567890123456, "3"],
+      [false, 0.8894364200532436, "4"],
+    ]);
+  });
+
   test("JSON keeps 64-bit ids, decimals and nested values", async () => {
     const records = [
       '{"id": 9007199254740993, "price": 12345678901234567.89, "ts": "2024-05-06T07:08:09.123456+02:00", "tags": ["a", "b"], "who": {"n": 1, "zip": "00123"}}',

@@ -2,7 +2,7 @@
 import type { IcebergField, IcebergType } from "../catalogd/schema.ts";
 import type { Dialect } from "./csv.ts";
 import { type FileColumn, settle, type Target } from "./decide.ts";
-import { textFits } from "./text_sql.ts";
+import { textCast, textFits } from "./text_sql.ts";
 import { fieldIds, literal, quote, sqlType } from "./types.ts";
 
 /** What error() says when a value doesn't fit; the slower reading then finds which. */
@@ -144,7 +144,7 @@ function fromText(c: string, field: IcebergField, inferred: IcebergType, exact: 
   return {
     field,
     source: c,
-    cast: `TRY_CAST(${c} AS ${to}) AS ${v}`,
+    cast: `${textCast(c, type, to)} AS ${v}`,
     value: v,
     check: `CASE WHEN ${empty} THEN ${!field.required} ${tests} ELSE false END`,
     guarded: `CASE ${branches} ${null_or}ELSE ${STOP} END`,
