@@ -15,13 +15,25 @@ const WRITER = { count: 300, clients: 12, segment_bytes: 4000, stagger_turns: 20
 /** Of the unsynced bytes, what else may have reached the disk. */
 const SHARES = [0.01, 0.37, 0.62, 1];
 
-/** Records a run that is killed within a sync, and the run after it that sends again what had no answer. */
+/** A run that is killed within a sync; then one whose syncs are slowed by 2 ms each, so that some overlap for sure. */
+const INJECTIONS = ["inject=fdatasync:signal=SIGKILL:when=8", "inject=fdatasync:delay_exit=2000"];
+
+/** Records both runs; the second sends again what had no answer in the first. */
 async function record(directory: string): Promise<SystemCall[]> {
   const survivor = new Survivor(join(directory, "lake"));
   const calls: SystemCall[] = [];
-  for (const [run, inject] of [["-e", "inject=fdatasync:signal=SIGKILL:when=8"], []].entries()) {
+  for (const [run, inject] of INJECTIONS.entries()) {
     const trace = join(directory, `trace.${run}`);
-    const strace = ["strace", ...RECORD, "-o", trace, "-e", `trace=${RECORDED_CALLS.join(",")}`, ...inject];
+    const strace = [
+      "strace",
+      ...RECORD,
+      "-o",
+      trace,
+      "-e",
+      `trace=${RECORDED_CALLS.join(",")}`,
+      "-e",
+      inject,
+    ];
     const done = await runWriter({ directory: survivor.directory, first: survivor.first, ...WRITER }, strace);
     expect(done.was_killed).toBe(run === 0);
     survivor.take(done);
