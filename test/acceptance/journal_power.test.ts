@@ -15,8 +15,8 @@ const WRITER = { count: 300, clients: 12, segment_bytes: 4000, stagger_turns: 20
 /** Of the unsynced bytes, what else may have reached the disk. */
 const SHARES = [0.01, 0.37, 0.62, 1];
 
-/** A run that is killed within a sync; then one whose syncs are slowed by 2 ms each, so that some overlap for sure. */
-const INJECTIONS = ["inject=fdatasync:signal=SIGKILL:when=8", "inject=fdatasync:delay_exit=2000"];
+/** A run that is killed within a sync; then one whose syncs are slowed by 3 ms each, so that some overlap for sure. */
+const INJECTIONS = ["inject=fdatasync:signal=SIGKILL:when=8", "inject=fdatasync:delay_enter=3000"];
 
 /** Records both runs; the second sends again what had no answer in the first. */
 async function record(directory: string): Promise<SystemCall[]> {
