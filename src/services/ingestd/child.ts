@@ -1,5 +1,5 @@
 /** The parent's side of a conversion's process: asked one thing at a time, killed when it must be. */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { LakeError } from "../../shared/errors.ts";
@@ -13,6 +13,7 @@ import type {
   Progress,
   Request,
 } from "./protocol.ts";
+import { removeScratch } from "./scratch.ts";
 
 const ENTRY = join(import.meta.dir, "worker.ts");
 const WATCH_MS = 200;
@@ -60,11 +61,11 @@ export class ConversionProcess {
     });
     void this.#readErrors();
     const watch = setInterval(() => this.#watchMemory(), WATCH_MS);
-    this.exited = this.#child.exited.then(() => {
+    this.exited = this.#child.exited.then(async () => {
       clearInterval(watch);
       this.#ended = true;
       this.#pending?.reject(this.#fate ?? this.#died());
-      rmSync(options.scratch, { recursive: true, force: true });
+      await removeScratch(options.scratch, options.log);
     });
     this.#opened = this.#ask({
       kind: "open",

@@ -3,7 +3,6 @@
  * snapshot or at the new one, whole, whatever ends the work on the way.
  */
 
-import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
@@ -14,6 +13,7 @@ import type { Report } from "./draft.ts";
 import type { Jobs } from "./jobs.ts";
 import { type Received, type ReceiveLimits, receive } from "./receive.ts";
 import type { Ingestd, Ingested, IngestOptions, Job, Upload } from "./schema.ts";
+import { removeScratch } from "./scratch.ts";
 import type { Workshop } from "./workshop.ts";
 
 export interface IngestdOptions extends ReceiveLimits, CommitterOptions {
@@ -54,7 +54,7 @@ export class IngestdDomain implements Ingestd {
       const received = await receive({ ...upload, signal }, path, this.#options, () => {});
       return await this.#run(options, received, upload.idempotency_key, signal, started_ms, () => {});
     } finally {
-      await rm(dirname(path), { recursive: true, force: true });
+      this.#behind(removeScratch(dirname(path), this.#parts.log));
     }
   }
 
@@ -71,16 +71,15 @@ export class IngestdDomain implements Ingestd {
       received = await receive({ ...upload, signal: until_received }, path, this.#options, () => {});
       job = this.#parts.jobs.create(options.name, received.bytes);
     } catch (error) {
-      await rm(dirname(path), { recursive: true, force: true });
+      this.#behind(removeScratch(dirname(path), this.#parts.log));
       throw error;
     }
     const work = this.#runJob(job.job_id, () =>
       this.#run(options, received, upload.idempotency_key, signal, started_ms, (report) =>
         this.#parts.jobs.update(job.job_id, { status: "running", ...report }),
       ),
-    ).finally(() => rm(dirname(path), { recursive: true, force: true }));
-    this.#background.add(work);
-    void work.finally(() => this.#background.delete(work));
+    ).finally(() => removeScratch(dirname(path), this.#parts.log));
+    this.#behind(work);
     return job;
   }
 
@@ -97,6 +96,12 @@ export class IngestdDomain implements Ingestd {
   async close(): Promise<void> {
     await this.#parts.workshop.close();
     await Promise.all(this.#background);
+  }
+
+  /** Keeps `work` in mind until it is done, for `close` to wait for. */
+  #behind(work: Promise<void>): void {
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
   }
 
   async #runJob(job_id: string, work: () => Promise<Ingested & { created: boolean }>): Promise<void> {

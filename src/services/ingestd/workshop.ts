@@ -73,8 +73,8 @@ export class Workshop {
     try {
       return await work(child);
     } finally {
-      await child.close();
-      this.#running.delete(child);
+      // Its end, and the removal of what it wrote, is nothing that the answer has to wait for.
+      void child.close().then(() => this.#running.delete(child));
       this.#held_ms = this.#held_ms * 0.8 + (performance.now() - started_ms) * 0.2;
       this.#leave();
     }
