@@ -13,6 +13,8 @@ const BYTES = 210_000_000;
 const THREADS = 2;
 const ROUNDS = 5;
 const EXTRA_MIB = 128;
+/** zstd's level in ingestd; DuckDB's own default is 3. The ratio at the same level is told beside the other. */
+const OUR_LEVEL = 1;
 const CITIES = [
   "Berlin",
   "Paris",
@@ -49,24 +51,35 @@ export async function run(rounds = ROUNDS, bytes = BYTES): Promise<Row[]> {
     const idle_mib = treeMib(lake.pid);
     const ours: Measured[] = [];
     const duckdb: Measured[] = [];
+    const same_level: Measured[] = [];
     // The first round warms the page cache and the compilers, and is the one whose memory is watched, which
     // takes time of its own; the others are timed.
     for (let round = 0; round <= rounds; round++) {
-      duckdb.push(await copy(csv, join(folder, "reference.parquet"), round === 0));
+      const parquet = join(folder, "reference.parquet");
+      duckdb.push(await copy(csv, parquet, round === 0));
+      await Bun.sleep(SETTLE_MS);
+      same_level.push(await copy(csv, parquet, false, OUR_LEVEL));
       await Bun.sleep(SETTLE_MS);
       ours.push(await ingest(lake, csv, `round${round}`, round === 0));
     }
-    return rowsOf(ours, duckdb, statSync(csv).size, idle_mib);
+    return rowsOf(ours, duckdb, same_level, statSync(csv).size, idle_mib);
   } finally {
     await lake.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function copy(csv: string, parquet: string, is_watched: boolean): Promise<Measured> {
+async function copy(csv: string, parquet: string, is_watched: boolean, level?: number): Promise<Measured> {
   const started_ms = performance.now();
   const child = Bun.spawn(
-    [process.execPath, join(import.meta.dir, "duckdb_copy.ts"), csv, parquet, String(THREADS)],
+    [
+      process.execPath,
+      join(import.meta.dir, "duckdb_copy.ts"),
+      csv,
+      parquet,
+      String(THREADS),
+      ...(level === undefined ? [] : [String(level)]),
+    ],
     { stdout: "ignore", stderr: "inherit" },
   );
   const peak = is_watched ? watchPeak(child.pid) : () => 0;
@@ -101,6 +114,7 @@ function cpuMs(pid: number): number {
 function rowsOf(
   ours: readonly Measured[],
   duckdb: readonly Measured[],
+  same_level: readonly Measured[],
   bytes: number,
   idle_mib: number,
 ): Row[] {
@@ -120,7 +134,7 @@ function rowsOf(
       target: "≤ 1.3 ×",
       measured: `${ratio.toFixed(2)} ×`,
       met: ratio <= 1.3,
-      detail: `ms: ours ${times(ours)}; DuckDB ${times(duckdb)}; CPU ms: ours ${Math.round(cpu(ours))}, DuckDB ${Math.round(cpu(duckdb))} (${(cpu(ours) / cpu(duckdb)).toFixed(2)} ×)`,
+      detail: `ms: ours ${times(ours)}; DuckDB ${times(duckdb)}, at zstd level ${OUR_LEVEL} as ours ${times(same_level)} (${(time(ours) / time(same_level)).toFixed(2)} ×); CPU ms: ours ${Math.round(cpu(ours))}, DuckDB ${Math.round(cpu(duckdb))} (${(cpu(ours) / cpu(duckdb)).toFixed(2)} ×), at level ${OUR_LEVEL} ${Math.round(cpu(same_level))}`,
     },
     {
       what: "peak memory (PSS) of the whole single runtime during it, against that of DuckDB's process",
