@@ -16,10 +16,11 @@ export interface Listener {
   underWay(): string[];
 }
 
-/** A stopping listener goes on answering until no request has come for so long … */
-const QUIET_MS = 25;
+/** A stopping listener goes on answering until no request has come for so long: a busy client's pause is shorter … */
+const QUIET_MS = 200;
 /** … but no longer than this. */
-const LINGER_MS = 300;
+const LINGER_MS = 2000;
+const LOOK_MS = 5;
 
 /** @throws ConfigError where the address is taken or is not of this machine */
 export function listen(house: House, config: Config, log?: Log): Listener {
@@ -63,7 +64,7 @@ export function listen(house: House, config: Config, log?: Log): Listener {
     url: `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
     underWay: () => edge.underWay(),
     stop: async () => {
-      await linger(edge);
+      await linger(edge, Math.min(LINGER_MS, config.drain_ms / 2));
       await Promise.all([server.stop(), beside?.stop()]);
       if (path !== undefined) rmSync(path, { force: true });
       await house.close();
@@ -75,10 +76,10 @@ export function listen(house: House, config: Config, log?: Log): Listener {
  * Bun's stop closes every connection at rest, also one on which a request is just arriving. So answers
  * first tell their clients to close, until no more requests come.
  */
-async function linger(edge: House["edge"]): Promise<void> {
+async function linger(edge: House["edge"], at_most_ms: number): Promise<void> {
   edge.drain();
-  const until_ms = performance.now() + LINGER_MS;
-  while (edge.quiet_ms < QUIET_MS && performance.now() < until_ms) await Bun.sleep(QUIET_MS / 5);
+  const until_ms = performance.now() + at_most_ms;
+  while (edge.quiet_ms < QUIET_MS && performance.now() < until_ms) await Bun.sleep(LOOK_MS);
 }
 
 function why(error: unknown, hostname: string, port: number): string {
