@@ -229,8 +229,14 @@ export class Edge {
 
   /** Two Host headers arrive as one with a comma: which of them counts is how requests are smuggled. */
   #refuseHost(host: string | null | undefined): void {
-    if (!host || (host !== this.#good_host && !HOST.test(host)))
+    if (host && host === this.#good_host) return;
+    if (!host || !HOST.test(host))
       throw new LakeError("invalid", "Send exactly one Host header, as host or host:port.");
+    if (this.#options.keys.is_empty && !OWN_HOST.test(host))
+      throw new LakeError(
+        "forbidden",
+        `No key is configured, and so this is served as localhost or by its address, not as ${host.slice(0, 200)}; configure a key to serve it by other names.`,
+      );
     this.#good_host = host;
   }
 
@@ -259,6 +265,8 @@ function prefixOf(path: string): string {
   return end < 0 ? path.slice(4) : path.slice(4, end);
 }
 
+/** What no stranger can point at this machine, as he can a name of his own (DNS rebinding): addresses, names without a dot. */
+const OWN_HOST = /^(?:(?:[a-z0-9-]+\.)*localhost|[^.]+|\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
 const HOST = /^(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /**

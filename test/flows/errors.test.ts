@@ -127,6 +127,12 @@ inBothCompositions("an error", (start) => {
       fetch(`${house.url}/v1/observer/stats`, { headers: { origin } }).then(({ status }) => status);
     expect(await from("https://evil.example")).toBe(403);
     expect(await from(house.url)).toBe(200);
+    const as = (host: string) =>
+      fetch(`${house.url}/v1/observer/stats`, { headers: { host } }).then(({ status }) => status);
+    for (const host of ["rebound.evil.example", "127.0.0.1.evil.example:80"])
+      expect(await as(host)).toBe(403);
+    for (const host of ["localhost", "lake.localhost:1", "127.0.0.1:80", "[::1]", "lake"])
+      expect(await as(host)).toBe(200);
   });
 
   test("of Bun's own parser closes the connection, and serves others on", async () => {
