@@ -74,6 +74,19 @@ describe("headers", () => {
     ]);
   });
 
+  test("come back with the id of their own request, also where heads are alike and bodies come later", async () => {
+    const { gateway } = await front((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nX-Same: 1\r\nContent-Length: 2\r\n\r\no");
+      setTimeout(() => socket.write("k"), 10);
+    });
+    const ids = Array.from({ length: 30 }, (_, at) => `own-${at}`);
+    const answers = ids.map(async (id) => {
+      const response = await fetch(gateway.url + PATH, { headers: { "x-request-id": id } });
+      return [await response.text(), response.headers.get("x-request-id"), response.headers.get("x-same")];
+    });
+    expect(await Promise.all(answers)).toEqual(ids.map((id) => ["ok", id, "1"]));
+  });
+
   test("come back without the connection's, each cookie on its own", async () => {
     const { gateway } = await front((socket) =>
       socket.write(

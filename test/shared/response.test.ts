@@ -63,6 +63,26 @@ describe("a response", () => {
     ]);
   });
 
+  test("is known again by all of its head but the request's id", () => {
+    const answer = (id: string, body: string) =>
+      read([
+        `HTTP/1.1 200 OK\r\nX-Other: 1\r\nx-request-id: ${id}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      ]);
+    // Ids that look like lengths, and lengths that share digits with ids: only the id's own line is left out.
+    for (const [id, body] of [
+      ["1", "a".repeat(15)],
+      ["15", "b".repeat(15)],
+      ["5", "c".repeat(1)],
+      ["1", "d".repeat(5)],
+      ["Content-Length: 5", "e".repeat(51)],
+    ] as const) {
+      const found = answer(id, body);
+      expect(found).toMatchObject({ body, is_reusable: true });
+      expect(found.head?.headers).toEqual([["x-other", "1"]]);
+    }
+    expect(answer("a", "same").head?.template).toBe(answer("b", "same").head?.template as Headers);
+  });
+
   test("without a body ends at its head", () => {
     const head = "Content-Length: 10\r\n\r\n";
     expect(read([`HTTP/1.1 200 OK\r\n${head}`], { is_head_request: true })).toMatchObject({
