@@ -1,7 +1,6 @@
 /** Every service and the gateway as processes of their own, under one supervisor: for development. */
 import { resolve } from "node:path";
-import type { Target } from "../src/compose.ts";
-import { serviceNames } from "../src/services/index.ts";
+import { serviceNames, type Target } from "../src/services/index.ts";
 
 const MAIN = resolve(import.meta.dir, "../src/main.ts");
 const LISTENING = /^listening (http:\/\/\S+)$/;

@@ -8,7 +8,7 @@ import { isIP } from "node:net";
 import { Elysia } from "elysia";
 import { type Config, ConfigError, isLoopback, parseBind } from "./config.ts";
 import { createGateway, type Upstream } from "./gateway.ts";
-import { type Interfaces, registry, type ServiceName } from "./services/index.ts";
+import { type Interfaces, registry, type ServiceName, type Target } from "./services/index.ts";
 import { createHttpClient } from "./shared/client.ts";
 import { Edge, type ForwardedPrefix } from "./shared/edge.ts";
 import { createForward } from "./shared/forward.ts";
@@ -19,8 +19,6 @@ import { Metrics } from "./shared/metrics.ts";
 import type { Service } from "./shared/service.ts";
 import { socketPath } from "./shared/socket_path.ts";
 import { Witness } from "./witness.ts";
-
-export type Target = "all" | "gateway" | ServiceName;
 
 /** A composition, ready to listen. */
 export interface House {

@@ -1,11 +1,10 @@
 /** The edge's own routes, health, metrics and docs, and the services mounted behind it. */
 import { Elysia } from "elysia";
 import packageJson from "../package.json";
-import type { Target } from "./compose.ts";
 import { swaggerUi } from "./docs.ts";
 import { createHealth } from "./health.ts";
 import { openApi } from "./openapi.ts";
-import type { ServiceName } from "./services/index.ts";
+import type { ServiceName, Target } from "./services/index.ts";
 import type { Door } from "./shared/http.ts";
 import type { Metrics } from "./shared/metrics.ts";
 import { problemAnswers } from "./shared/openapi_schema.ts";

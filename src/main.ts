@@ -1,10 +1,10 @@
 /** Entry: arguments, configuration, listener, signals, drain. */
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { compose, type Target } from "./compose.ts";
+import { compose } from "./compose.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { listen } from "./listen.ts";
-import { serviceNames } from "./services/index.ts";
+import { serviceNames, type Target } from "./services/index.ts";
 import { createKey } from "./shared/keys.ts";
 import { LockHeldError } from "./shared/lock.ts";
 import { createLog } from "./shared/log.ts";

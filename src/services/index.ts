@@ -28,6 +28,9 @@ export interface Interfaces {
 
 export type ServiceName = keyof Interfaces;
 
+/** What one process can be: everything, the gateway alone, or one service alone. */
+export type Target = "all" | "gateway" | ServiceName;
+
 interface Entry<Name extends ServiceName, Needs extends ServiceName> {
   readonly name: Name;
   /** What it does, for the API's page. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type ResponseHead, ResponseReader, WireError } from "../../src/shared/http1/response.ts";
+import { WireError } from "../../src/shared/http1/head.ts";
+import { type ResponseHead, ResponseReader } from "../../src/shared/http1/response.ts";
 
 interface Read {
   head?: ResponseHead;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Subprocess } from "bun";
-import type { Target } from "../../src/compose.ts";
+import type { Target } from "../../src/services/index.ts";
 import { type Lake, lakeAt } from "./lake.ts";
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts");

@@ -3,10 +3,10 @@ import { afterAll, describe } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { compose, type Target } from "../../src/compose.ts";
+import { compose } from "../../src/compose.ts";
 import { parseConfig } from "../../src/config.ts";
 import { type Listener, listen } from "../../src/listen.ts";
-import { serviceNames } from "../../src/services/index.ts";
+import { serviceNames, type Target } from "../../src/services/index.ts";
 import { createLog } from "../../src/shared/log.ts";
 
 export type Composition = "mounted" | "forwarded";

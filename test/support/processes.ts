@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Subprocess } from "bun";
-import type { Target } from "../../src/compose.ts";
+import type { Target } from "../../src/services/index.ts";
 import { serviceNames } from "../../src/services/index.ts";
 import { type Composition, compositions } from "./house.ts";
 

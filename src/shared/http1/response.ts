@@ -5,8 +5,6 @@
 
 import { type Head, readHead, WireError } from "./head.ts";
 
-export { WireError };
-
 export interface ResponseHead {
   readonly status: number;
   readonly headers: Head["headers"];
