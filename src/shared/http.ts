@@ -3,7 +3,7 @@
  * of routes.
  */
 import { Elysia, type TSchema } from "elysia";
-import { LakeError, messageOf, statusOf } from "./errors.ts";
+import { LakeError, messageOf } from "./errors.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
 import { BODY_EXAMPLE, problemAnswers } from "./openapi_schema.ts";
@@ -179,5 +179,3 @@ export function describe(docs: RouteDocs) {
     ...(docs.example === undefined ? {} : { [BODY_EXAMPLE]: docs.example }),
   };
 }
-
-export { statusOf };
