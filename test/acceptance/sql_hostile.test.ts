@@ -102,6 +102,21 @@ describe("hostile SQL", () => {
       expect(await honest.stop()).toBeGreaterThan(0);
     });
 
+  test("a CTE's name covers no other: neither a file's, nor a table's that another query has read", async () => {
+    // U+212A is no k to the engine, though JavaScript's lower case makes it one.
+    const file = `${house.data_dir}/storage/warehouse/**/*.parquet`;
+    const hidden = file.replace("lakehouse-", "la\u212aehouse-");
+    const lake = lakeAt(house);
+    await lake.catalog.create("recurring.t", { fields: columns({ id: "long" }) });
+    await append(lake, "recurring.t", "SELECT 7 AS id");
+    const asks = [
+      `WITH "${hidden}" AS (SELECT 1) SELECT * FROM "${file}"`,
+      "SELECT * FROM recurring.t",
+      "WITH t AS (SELECT 1) SELECT * FROM recurring.t",
+    ];
+    for (const ask of asks) expect(await outcome({ sql: ask }, "application/json")).toBe("sql_refused");
+  });
+
   test(`${bombs.length} bombs ended, and nobody disturbed`, async () => {
     const honest = beside();
     expect(await outcomes(bombs, "application/json", BOMB_TIMEOUT_MS)).toEqual([]);

@@ -177,15 +177,15 @@ function visitQuery(node: Tree, scope: Scope, walk: Walk): void {
   const ctes = (node.cte_map as { map?: { key: string; value: Tree }[] } | undefined)?.map ?? [];
   for (const { key, value } of ctes) {
     visit(value, inner, walk);
-    inner.add(key.toLowerCase());
+    inner.add(lower(key));
   }
   if (node.type === "RECURSIVE_CTE_NODE") {
     visit(node.left, inner, walk);
-    inner.add(String(node.cte_name ?? "").toLowerCase());
+    inner.add(lower(String(node.cte_name ?? "")));
   }
   if (node.type === "CTE_NODE") {
     visit(node.query, inner, walk);
-    inner.add(String(node.cte_name ?? "").toLowerCase());
+    inner.add(lower(String(node.cte_name ?? "")));
     visit(node.child, inner, walk);
     return;
   }
@@ -226,8 +226,7 @@ function visitBaseTable(node: Tree, scope: Scope, walk: Walk): void {
       `Write the table as namespace.table: ${node.catalog_name}.${namespace}.${name} has a part too many.`,
     );
   // recurring.<cte> names all rows so far of a recursive CTE with USING KEY.
-  if ((namespace === null || namespace.toLowerCase() === "recurring") && scope.has(name.toLowerCase()))
-    return;
+  if ((namespace === null || namespace.toLowerCase() === "recurring") && scope.has(lower(name))) return;
   if (
     !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name) ||
     (namespace !== null && !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(namespace))
@@ -240,6 +239,11 @@ function visitBaseTable(node: Tree, scope: Scope, walk: Walk): void {
   const key = `${namespace ?? ""}.${name}`.toLowerCase();
   if (!walk.tables.has(key))
     walk.tables.set(key, { namespace, name, offset: Number(node.query_location ?? 0) });
+}
+
+/** As DuckDB folds names: ASCII alone. Unicode's K (U+212A) would hide a file's name behind a CTE's. */
+function lower(name: string): string {
+  return name.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
 }
 
 function refuse(walk: Walk, node: Tree, message: string): QueryFailure {

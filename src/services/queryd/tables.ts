@@ -8,8 +8,11 @@ import type { Binding, TableContent, TableReference } from "./protocol.ts";
 import type { SqlBody } from "./schema.ts";
 
 const DEFAULT_NAMESPACE = "default";
-/** DuckDB's own catalogs and schemas, whose names a namespace can't take in SQL. */
-const RESERVED = new Set(["memory", "system", "temp", "pg_catalog", "information_schema"]);
+/**
+ * DuckDB's own catalogs and schemas, and its word for a recursive CTE's rows so far: names that a namespace
+ * can't take in SQL. A view in a schema `recurring` could be read as a CTE is, without being looked up.
+ */
+const RESERVED = new Set(["memory", "system", "temp", "pg_catalog", "information_schema", "recurring"]);
 const SNAPSHOT_ID = /^-?\d{1,19}$/;
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 const SUGGESTED = 3;
