@@ -241,8 +241,12 @@ export class Edge {
   }
 
   #refuseLarge(declared: string | null | undefined): void {
+    if (!declared) return;
+    // "5, 5", as Bun gives two that agree: no number, and so below every limit that it is compared with.
+    if (!LENGTH.test(declared))
+      throw new LakeError("invalid", "Send at most one Content-Length header, as a whole number of bytes.");
     const { max_body_bytes } = this.#options;
-    if (declared && Number(declared) > max_body_bytes)
+    if (Number(declared) > max_body_bytes)
       throw new LakeError("too_large", `A body may have at most ${max_body_bytes} bytes here.`, {
         max_bytes: max_body_bytes,
       });
@@ -267,6 +271,7 @@ function prefixOf(path: string): string {
 
 /** What no stranger can point at this machine, as he can a name of his own (DNS rebinding): addresses, names without a dot. */
 const OWN_HOST = /^(?:(?:[a-z0-9-]+\.)*localhost|[^.]+|\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.]+\])(?::\d+)?$/i;
+const LENGTH = /^\d+$/;
 const HOST = /^(?:[A-Za-z0-9._~%-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /**

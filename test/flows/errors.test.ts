@@ -160,6 +160,14 @@ inBothCompositions("an error", (start) => {
       expect(await send(`GET /health HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).toStartWith(
         "HTTP/1.1 400 ",
       );
+    // Twice the same is one to Bun's parser and no number to a limit.
+    const json = JSON.stringify({ endpoint: "a".repeat(3000) });
+    const twice = `Content-Length: ${json.length}\r\n`.repeat(2);
+    expect(
+      await send(
+        `POST /v1/observer/event HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n${twice}\r\n${json}`,
+      ),
+    ).toContain("Send at most one Content-Length");
     expect((await fetch(`${house.url}/health`)).status).toBe(200);
   });
 });
