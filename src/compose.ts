@@ -34,9 +34,29 @@ export interface House {
 /** How much longer a forwarded call may take than the service gives itself, so that its own answer comes. */
 const FORWARD_GRACE_MS = 1000;
 
+/** A service of the registry, and the address of the process that runs it; undefined for this one. */
+interface Place {
+  readonly it: (typeof registry)[number];
+  readonly base_url: string | undefined;
+}
+
+/**
+ * Where a target listens, and where each service of it is.
+ * @throws ConfigError where the settings can't be composed
+ */
+export function place(config: Config, target: Target) {
+  const places = registry.map((it): Place => {
+    const url = config.gateway[`${it.name}_url`];
+    if (target === "all" ? url === "" : target === it.name) return { it, base_url: undefined };
+    if (target === "all") refuseStranded(it.name, it.needs, config);
+    return { it, base_url: url || ownAddress(it.name, config) };
+  });
+  return { ...listenAddress(config, target), places };
+}
+
 /** @throws ConfigError where the settings can't be composed */
 export async function compose(config: Config, target: Target, log: Log): Promise<House> {
-  const { hostname, port } = listenAddress(config, target);
+  const { hostname, port, places } = place(config, target);
   const metrics = new Metrics();
   const service_token = serviceToken(config.data_dir);
   const keys = new KeyRing(config.keys, service_token);
@@ -45,18 +65,14 @@ export async function compose(config: Config, target: Target, log: Log): Promise
   const interfaces: Partial<Interfaces> = {};
   const upstreams: Upstream[] = [];
 
-  for (const it of registry) {
-    const url = config.gateway[`${it.name}_url`];
-    const here = target === "all" ? url === "" : target === it.name;
-    if (here) {
+  for (const { it, base_url } of places) {
+    if (base_url === undefined) {
       const context = { config, log: log.child({ service: it.name }), metrics, door };
       const service = await it.create(context, interfaces as Interfaces);
       services.set(it.name, service);
       Object.assign(interfaces, { [it.name]: service.domain });
       continue;
     }
-    if (target === "all") refuseStranded(it.name, it.needs, config);
-    const base_url = url || ownAddress(it.name, config);
     const { timeout_ms } = config.gateway;
     const http = createHttpClient({ service: it.name, base_url, service_token, timeout_ms });
     Object.assign(interfaces, { [it.name]: it.client(http) });

@@ -41,7 +41,7 @@ export function listen(house: House, config: Config, log?: Log): Listener {
 
   function open({ port }: House): Server<undefined> {
     try {
-      return Bun.serve({ ...options, hostname, port, idleTimeout: IDLE_TIMEOUT_S });
+      return Bun.serve({ ...options, hostname, port, idleTimeout: IDLE_TIMEOUT_S, reusePort: false });
     } catch (error) {
       const setting = target === "all" ? "gateway.bind" : `${target}.bind`;
       throw new ConfigError(`${setting} can't be opened: ${why(error, hostname, port)}`);

@@ -1,7 +1,7 @@
 /** Entry: arguments, configuration, listener, signals, drain. */
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { compose } from "./compose.ts";
+import { compose, place } from "./compose.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { listen } from "./listen.ts";
 import { serviceNames, type Target } from "./services/index.ts";
@@ -23,6 +23,7 @@ async function main(argv: string[]): Promise<number> {
   if (positionals.length > 1 || !["all", "gateway", ...serviceNames].includes(target)) return refuse(USAGE);
   const config = readConfig(values.config);
   if (values.check) {
+    place(config, target);
     console.log("configuration ok");
     return 0;
   }
@@ -100,6 +101,9 @@ function keyCommand(verb: string | undefined, name = "", scopes = ""): number {
   if (verb !== "create" || !/^[a-z0-9-]{1,64}$/.test(name) || scopes === "") return refuse(USAGE);
   const { key, sha256 } = createKey(name);
   const list = scopes.split(",").map((scope) => JSON.stringify(scope.trim()));
+  parseConfig("", {
+    LAKEHOUSE_KEYS: `[{"name":"${name}","sha256":"${sha256}","scopes":[${list.join(",")}]}]`,
+  });
   console.log(
     `key     ${key}\nconfig  [[keys]]\n        name = "${name}"\n        sha256 = "${sha256}"\n        scopes = [${list.join(", ")}]`,
   );

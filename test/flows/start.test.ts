@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { startProcesses } from "../support/processes.ts";
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts");
 
@@ -33,6 +34,27 @@ test("a port in use is named", async () => {
   const { err, code } = await start([], { LAKEHOUSE_GATEWAY_BIND: bind });
   taken.stop(true);
   expect([code, err]).toEqual([1, `gateway.bind can't be opened: ${bind} is in use by another program`]);
+});
+
+test("a port in use by another lake is not shared with it", async () => {
+  const lake = await startProcesses("mounted");
+  const bind = new URL(lake.url).host;
+  const { err, code } = await start([], { LAKEHOUSE_GATEWAY_BIND: bind });
+  await lake.stop();
+  rmSync(lake.data_dir, { recursive: true, force: true });
+  expect([code, err]).toEqual([1, `gateway.bind can't be opened: ${bind} is in use by another program`]);
+});
+
+test("a check refuses what a start would", async () => {
+  const { err, code } = await start(["--check"], { LAKEHOUSE_GATEWAY_BIND: "0.0.0.0:0" });
+  expect(code).toBe(1);
+  expect(err).toStartWith("gateway.bind reaches beyond this machine");
+});
+
+test("a key for a scope that is none is not made", async () => {
+  const { out, err, code } = await start(["key", "create", "--name", "a", "--scopes", "sql:read"]);
+  expect([code, out]).toEqual([1, ""]);
+  expect(err).toContain('the scope "sql:read" of "a" names no service');
 });
 
 test.each<[string, string[], Record<string, string>, RegExp]>([
