@@ -165,6 +165,6 @@ function checkOptions(options: IngestOptions): void {
 function fingerprintOf(options: IngestOptions, received: Received): string {
   const { name: _name, mode = "create", ...rest } = options;
   const sorted = Object.entries({ ...rest, mode }).sort(([a], [b]) => (a < b ? -1 : 1));
-  const text = JSON.stringify([received.sha256, received.bytes, sorted]);
+  const text = JSON.stringify([received.digest, received.bytes, sorted]);
   return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }

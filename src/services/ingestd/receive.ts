@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { reasonOf } from "./child.ts";
+import { BodyDigest } from "./digest.ts";
 import { openMultipart } from "./multipart.ts";
 import type { FileFormat, Upload } from "./schema.ts";
 
@@ -18,8 +19,8 @@ export interface Received {
   path: string;
   /** Bytes as sent, the form around them not counted. */
   bytes: number;
-  /** SHA-256 of those bytes, in hex. */
-  sha256: string;
+  /** Tells those bytes from others: `BodyDigest`, in hex. */
+  digest: string;
   /** What the sender's headers say it is. */
   format: FileFormat | undefined;
 }
@@ -42,7 +43,7 @@ export async function receive(
   const part = isForm(upload)
     ? await openMultipart(upload.body, upload.content_type as string)
     : { body: upload.body, filename: null, content_type: upload.content_type };
-  const hasher = new Bun.CryptoHasher("sha256");
+  const digest = new BodyDigest();
   let bytes = 0;
   async function* metered(): AsyncGenerator<Uint8Array> {
     for await (const chunk of part.body) {
@@ -50,7 +51,7 @@ export async function receive(
       bytes += chunk.byteLength;
       if (bytes > limits.max_body_bytes)
         throw tooLarge("sent", limits.max_body_bytes, "ingestd.max_body_bytes");
-      hasher.update(chunk);
+      await digest.update(chunk);
       on_bytes(bytes);
       yield chunk;
     }
@@ -59,7 +60,7 @@ export async function receive(
   }
   const plain = await decoded(metered(), upload.content_encoding);
   await write(plain, path, limits.max_expanded_bytes);
-  return { path, bytes, sha256: hasher.digest("hex"), format: formatOf(part.content_type, part.filename) };
+  return { path, bytes, digest: await digest.hex(), format: formatOf(part.content_type, part.filename) };
 }
 
 function isForm(upload: Upload): boolean {
