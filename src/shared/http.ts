@@ -51,11 +51,9 @@ export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes:
     new Elysia({ name: "conventions", normalize: false })
       // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
       .parser("none", () => null)
-      .onParse({ as: "global" }, ({ request, contentType }) => {
-        if (unread.has(request)) return null;
-        if (contentType === "application/json") return readJson(request, max_json_bytes);
-        if (FORMS.includes(contentType)) throw notJson(contentType);
-      })
+      // By name and alone: for a function Elysia asks for `request.body` first, which makes a stream of it.
+      .parser("bounded", ({ request, contentType }) => readBody(request, contentType, max_json_bytes))
+      .guard({ as: "global", parse: ["bounded"] })
       .onError({ as: "global" }, ({ error, code, request }) =>
         problemResponse(translate(error, code, request), request_ids.get(request) ?? "", log),
       )
@@ -99,16 +97,29 @@ export async function patiently<T>(
   }
 }
 
-/** Reads a JSON body, counted while it arrives. @throws LakeError `too_large` or `invalid` */
-export async function readJson(request: Request, max_bytes: number): Promise<unknown> {
-  const declared = request.headers.get("content-length");
-  if (declared !== null && Number(declared) > max_bytes) throw tooLarge(max_bytes);
-  try {
-    return declared === null ? JSON.parse(await readCounted(request, max_bytes)) : await request.json();
-  } catch (error) {
-    if (error instanceof LakeError) throw error;
-    throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);
+/** A JSON body, counted while it arrives where its length is not declared. */
+function readBody(request: Request, content_type: string, max_bytes: number): unknown {
+  if (unread.has(request)) return null;
+  if (content_type !== "application/json") {
+    if (FORMS.includes(content_type) && request.body) throw notJson(content_type);
+    return undefined;
   }
+  const declared = request.headers.get("content-length");
+  if (declared === null) return request.body ? readCounted(request, max_bytes).then(parseJson) : undefined;
+  if (Number(declared) > max_bytes) throw tooLarge(max_bytes);
+  return Number(declared) === 0 ? undefined : request.json().catch(refuseJson);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return refuseJson(error);
+  }
+}
+
+function refuseJson(error: unknown): never {
+  throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);
 }
 
 /** Reads a text body, counted while it arrives. @throws LakeError `too_large` */
