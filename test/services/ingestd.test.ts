@@ -288,6 +288,8 @@ inBothCompositions("ingestd: files", (start) => {
     const form = new FormData();
     form.append("mode", "append");
     expect(await detail("name=no", form)).toContain("options belong in the query");
+    const deep = `{"a":${"[".repeat(50_000)}${"]".repeat(50_000)}}`;
+    expect(await detail("name=no&format=ndjson", deep)).toContain("nested too deeply");
   });
 });
 

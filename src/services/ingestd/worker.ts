@@ -54,6 +54,9 @@ function failure(error: unknown): Failed {
   if (error instanceof LakeError)
     return { kind: "failed", code: error.code, message: error.message, details: error.details };
   const message = messageOf(error);
+  // A parser takes any depth; what looks at a value member by member does not.
+  if (error instanceof RangeError && message.startsWith("Maximum call stack"))
+    return { kind: "failed", code: "invalid", message: "A value is nested too deeply.", details: {} };
   if (/Out of Memory|max_temp_directory_size/.test(message))
     return {
       kind: "failed",
