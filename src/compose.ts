@@ -4,6 +4,7 @@
  * every other target nothing but the named service is built, and each neighbour is called at its URL
  * or, where none is given, at its own bind.
  */
+import "./shared/production.ts";
 import { isIP } from "node:net";
 import { Elysia } from "elysia";
 import { type Config, ConfigError, isLoopback, parseBind } from "./config.ts";

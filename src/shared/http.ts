@@ -55,9 +55,20 @@ export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes:
       .parser("bounded", ({ request, contentType }) => readBody(request, contentType, max_json_bytes))
       .guard({ as: "global", parse: ["bounded"] })
       .onError({ as: "global" }, ({ error, code, request }) =>
-        problemResponse(translate(error, code, request), request_ids.get(request) ?? "", log),
+        problemResponse(
+          isTooDeep(error) ? TOO_DEEP : translate(error, code, request),
+          request_ids.get(request) ?? "",
+          log,
+        ),
       )
   );
+}
+
+const TOO_DEEP = new LakeError("invalid", "The body is nested too deeply.");
+
+/** Parsers take any depth; what looks at a value member by member does not. */
+function isTooDeep(error: unknown): boolean {
+  return error instanceof RangeError; // of the stack, or of the memory to print it
 }
 
 /** Requests whose route reads the body itself: this parser comes before the route's own `parse: "none"`. */

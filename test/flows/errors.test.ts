@@ -89,6 +89,15 @@ inBothCompositions("an error", (start) => {
     expect(errors.map((it) => it.path).sort()).toEqual(["/duration_ms", "/success"]);
   });
 
+  test("of a body nested as deep as its bytes allow is the body's, not ours", async () => {
+    const house = await start();
+    for (const depth of [31_000, 1_000_000]) {
+      const body = `{"sql":"SELECT 1","params":[${"[".repeat(depth)}${"]".repeat(depth)}]}`;
+      const response = await fetch(`${house.url}/v1/sql`, { method: "POST", headers: JSON_TYPE, body });
+      expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, "invalid"]);
+    }
+  });
+
   test("of a chunked body past max_json_bytes comes while it still arrives", async () => {
     const house = await start({ LAKEHOUSE_MAX_JSON_BYTES: "1024" });
     const chunk = new TextEncoder().encode(`"${"x".repeat(998)}",`);
