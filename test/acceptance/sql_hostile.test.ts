@@ -109,12 +109,11 @@ describe("hostile SQL", () => {
     const lake = lakeAt(house);
     await lake.catalog.create("recurring.t", { fields: columns({ id: "long" }) });
     await append(lake, "recurring.t", "SELECT 7 AS id");
-    const asks = [
-      `WITH "${hidden}" AS (SELECT 1) SELECT * FROM "${file}"`,
-      "SELECT * FROM recurring.t",
-      "WITH t AS (SELECT 1) SELECT * FROM recurring.t",
-    ];
+    const asks = [`WITH "${hidden}" AS (SELECT 1) SELECT * FROM "${file}"`, "SELECT * FROM recurring.t"];
     for (const ask of asks) expect(await outcome({ sql: ask }, "application/json")).toBe("sql_refused");
+    // To the engine it is a recursive CTE's name, and this one is not recursive.
+    const not_recursive = { sql: "WITH t AS (SELECT 1) SELECT * FROM recurring.t" };
+    expect(await outcome(not_recursive, "application/json")).toBe("invalid");
   });
 
   test(`${bombs.length} bombs ended, and nobody disturbed`, async () => {
