@@ -4,9 +4,10 @@
  */
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { closest, distance } from "fastest-levenshtein";
+import { closest } from "fastest-levenshtein";
 import { parse as parseToml } from "smol-toml";
 import { type Config, ConfigSchema, type DeepReadonly, parseBind } from "./settings.ts";
+import { bounds, suggest } from "./shared/wording.ts";
 
 export { type ApiKey, type Config, ConfigSchema, parseBind } from "./settings.ts";
 
@@ -92,13 +93,6 @@ function refuseUnknown(value: unknown, schema: TSchema, path: string): void {
   }
 }
 
-function suggest(word: string, among: string[]): string {
-  const near = among.find((known) => known.startsWith(word)) ?? closest(word, among);
-  return near.startsWith(word) || distance(word, near) <= Math.max(2, word.length / 3)
-    ? ` (did you mean "${near}"?)`
-    : ` (known: ${among.join(", ")})`;
-}
-
 function describe(pointer: string, schema: TSchema, got: unknown): string {
   const key = pointer.slice(1).replaceAll("~1", "/").replaceAll("/", ".");
   return `${key} must ${wanted(schema, got)}`;
@@ -127,11 +121,6 @@ const TYPE_NAMES: Record<string, string> = {
   array: "a list",
   object: "a section of settings",
 };
-
-function bounds({ minimum, maximum }: TSchema): string {
-  if (minimum !== undefined && maximum !== undefined) return ` from ${minimum} to ${maximum}`;
-  return minimum === undefined ? "" : ` of at least ${minimum}`;
-}
 
 /** What no single setting can tell: faults between settings. */
 function crossCheck(config: Static<typeof ConfigSchema>): void {
