@@ -1,5 +1,6 @@
 /** Problem documents on the wire (RFC 9457): of our own errors, and of those the framework makes. */
-import { type Fault, LakeError, messageOf, toProblem } from "./errors.ts";
+import { LakeError, messageOf, toProblem } from "./errors.ts";
+import { faultsOf, sentence } from "./faults.ts";
 import type { Log } from "./log.ts";
 
 export const PROBLEM_JSON = "application/problem+json";
@@ -39,7 +40,7 @@ export function translate(error: unknown, code: string | number, request: Reques
     return new LakeError("invalid", "The body could not be read as its Content-Type says.");
   }
   if (code === "VALIDATION") {
-    const faults = validationFaults(error);
+    const faults = faultsOf(error, request.url);
     const content_type = request.headers.get("content-type");
     if ((error as { type?: string }).type === "body" && !content_type?.startsWith("application/json"))
       return new LakeError(
@@ -48,21 +49,10 @@ export function translate(error: unknown, code: string | number, request: Reques
         { errors: faults },
       );
     const first = faults[0];
-    const where = first ? `${first.path || "the body"}: ${first.message}` : "it does not match the schema";
+    const where = first ? sentence(first) : "it does not match the schema";
     return new LakeError("invalid", `The request is not valid: ${where}`, { errors: faults });
   }
   return error;
-}
-
-function validationFaults(error: unknown): Fault[] {
-  const { all = [], type } = error as {
-    all?: { path?: string; message?: string; summary?: string }[];
-    type?: string;
-  };
-  return all.slice(0, 50).map((fault) => ({
-    path: `${type && type !== "body" ? type : ""}${fault.path ?? ""}`,
-    message: fault.message ?? fault.summary ?? "not valid",
-  }));
 }
 
 function causes(error: unknown): string[] {

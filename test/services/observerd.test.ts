@@ -75,20 +75,20 @@ inBothCompositions("observerd: one operation", (start) => {
   });
 
   const refused: [string, object, string][] = [
-    ["an empty endpoint", { endpoint: "" }, "/endpoint"],
-    ["a blank endpoint", { endpoint: "  " }, "/endpoint"],
-    ["no endpoint", { success: true }, "/endpoint"],
+    ["an empty endpoint", { endpoint: "" }, "endpoint must be "],
+    ["a blank endpoint", { endpoint: "  " }, "endpoint must be "],
+    ["no endpoint", { success: true }, "endpoint is required"],
     [
       "an unknown source",
       { endpoint: "/a", source: "elsewhere" },
-      "mcp|scenario|langfuse|overseer_correction",
+      'source must be one of "mcp", "scenario", "langfuse", "overseer_correction"; got "elsewhere"',
     ],
-    ["the gateway's source", { endpoint: "/a", source: "gateway" }, "/source"],
-    ["a negative duration", { endpoint: "/a", duration_ms: -1 }, "/duration_ms"],
-    ["a success that is no boolean", { endpoint: "/a", success: "yes" }, "/success"],
-    ["a time that is none", { endpoint: "/a", timestamp: "yesterday" }, "/timestamp"],
+    ["the gateway's source", { endpoint: "/a", source: "gateway" }, "source must be "],
+    ["a negative duration", { endpoint: "/a", duration_ms: -1 }, "duration_ms must be "],
+    ["a success that is no boolean", { endpoint: "/a", success: "yes" }, "success must be "],
+    ["a time that is none", { endpoint: "/a", timestamp: "yesterday" }, "timestamp must be "],
     ["a day that does not exist", { endpoint: "/a", timestamp: "2026-19-39T00:00:00Z" }, "timestamp"],
-    ["an empty id", { endpoint: "/a", id: "" }, "/id"],
+    ["an empty id", { endpoint: "/a", id: "" }, "id must be "],
     ["the journal's own member", { endpoint: "/a", _seq: 1 }, "_seq"],
     ["the journal's other member", { endpoint: "/a", _crc: "00000000" }, "_crc"],
   ];
@@ -135,7 +135,7 @@ inBothCompositions("observerd: a batch", (start) => {
     const json = await judged(values, "application/json");
     expect(json).toMatchObject({ accepted: 2, rejected: 2 });
     expect(json.errors.map(({ index }) => index)).toEqual([1, 3]);
-    expect(json.errors[0]?.message).toContain("/endpoint");
+    expect(json.errors[0]?.message).toStartWith("The operation is not valid: endpoint ");
     const lines = `${values.map((value) => JSON.stringify(value)).join("\n")}\n\nnot json\n`;
     const ndjson = await judged(lines, "application/x-ndjson");
     expect(ndjson.errors.map(({ index }) => index)).toEqual([1, 3, 4]);

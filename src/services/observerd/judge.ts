@@ -1,6 +1,7 @@
 /** What is an operation, and what is made of it: the rules of one record, without storage. */
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { LakeError } from "../../shared/errors.ts";
+import { sentenceOf } from "../../shared/faults.ts";
 import {
   DEFAULT_SOURCE,
   GATEWAY_SOURCE,
@@ -53,7 +54,6 @@ export function adopt(value: object, seq: number): StoredOp | undefined {
   return complete(value as ObservedOp, id, timestamp, source);
 }
 
-function fault(error: { path: string; message: string; value: unknown } | undefined): LakeError {
-  const path = error?.path ?? "";
-  return new LakeError("invalid", `${path || "the operation"}: ${error?.message ?? "is not valid"}`);
+function fault(refused: Parameters<typeof sentenceOf>[0] = {}): LakeError {
+  return new LakeError("invalid", `The operation is not valid: ${sentenceOf(refused)}`);
 }
