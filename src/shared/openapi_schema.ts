@@ -18,6 +18,8 @@ export function meant<T>(value: T): T {
   if (Array.isArray(value)) return value.map(meant) as T;
   if (!isNode(value)) return value;
   const { [BODY_EXAMPLE]: example, ...node } = uncoerced(value);
+  // What a refusal says of a pattern: of no use to a client, and no keyword of OpenAPI.
+  if (typeof node.pattern === "string") delete node.error;
   const copy: Node = Object.fromEntries(Object.entries(node).map(([name, inner]) => [name, meant(inner)]));
   if (isNode(copy.requestBody)) copy.requestBody.content = bodies(copy.requestBody.content, example);
   return copy as T;

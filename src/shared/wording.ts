@@ -1,6 +1,10 @@
 /** How a refusal says what is known and what is wanted: of settings and of requests alike. */
 import { closest, distance } from "fastest-levenshtein";
 
+/** A table's name, to be put after "must be". */
+export const TABLE_NAME =
+  "[namespace.]table, each of letters, digits and _, not starting with a digit, at most 128 long";
+
 /** The known word that was likely meant, or all that are known; to be put after the unknown one. */
 export function suggest(word: string, among: readonly string[]): string {
   if (among.length === 0) return "";

@@ -55,6 +55,21 @@ inBothCompositions("a refusal", (start) => {
     expect((await refusal(path, init)).detail).toBe(REFUSED + sentence);
   });
 
+  test.each<[string, RequestInit]>([
+    ["/v1/ingest?name=my-table", csv],
+    ["/v1/catalog/manifest/my-table", {}],
+  ])("says how a table may be called: %s", async (path, init) => {
+    const { detail } = await refusal(path, init);
+    expect(detail).toEndWith(
+      '/name must be [namespace.]table, each of letters, digits and _, not starting with a digit, at most 128 long; got "my-table"',
+    );
+    const { service_urls, url } = await start();
+    const documents = await Promise.all(
+      [url, ...Object.values(service_urls)].map(async (it) => (await fetch(`${it}/swagger/json`)).text()),
+    );
+    for (const text of documents) expect(text).not.toContain("not starting with a digit");
+  });
+
   test("shows no more of a value or a name than tells it apart", async () => {
     const long = "x".repeat(5000);
     const { detail } = await refusal("/v1/observer/event", post({ endpoint: "x", success: long }));

@@ -1,6 +1,7 @@
 /** Table names: `[namespace.]table`. SQL is case-insensitive, so names are found and collide without case. */
 import { closest, distance } from "fastest-levenshtein";
 import { LakeError } from "../../shared/errors.ts";
+import { TABLE_NAME } from "../../shared/wording.ts";
 
 export const DEFAULT_NAMESPACE = "default";
 const PART = "[A-Za-z_][A-Za-z0-9_]{0,127}";
@@ -20,7 +21,7 @@ export function parseName(name: string): TableName {
   if (!found)
     throw new LakeError(
       "invalid",
-      `"${name.slice(0, 300)}" is not a table's name: it must be [namespace.]table, each of letters, digits and _, not beginning with a digit, at most 128 long.`,
+      `"${name.slice(0, 300)}" is not a table's name: it must be ${TABLE_NAME}.`,
     );
   const namespace = found[1] ?? DEFAULT_NAMESPACE;
   const table = found[2] as string;

@@ -1,5 +1,6 @@
 /** The shapes of catalogd's requests on the wire. */
 import { t } from "elysia";
+import { TABLE_NAME } from "../../shared/wording.ts";
 import { NAME_PATTERN } from "./names.ts";
 import { PAGE_LIMIT, PAGE_LIMIT_MAX } from "./views.ts";
 
@@ -9,6 +10,7 @@ export const EXAMPLE_SNAPSHOT = "4271856490123456789";
 
 const TableName = t.String({
   pattern: NAME_PATTERN,
+  error: TABLE_NAME,
   description: "[namespace.]table; the namespace is `default` where left out. Found without regard to case.",
   examples: [EXAMPLE_TABLE],
 });

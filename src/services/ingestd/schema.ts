@@ -1,6 +1,7 @@
 /** ingestd's interface and wire: files in, committed tables out. */
 import { type Static, t } from "elysia";
 import type { ErrorCode, ErrorDetails } from "../../shared/errors.ts";
+import { TABLE_NAME } from "../../shared/wording.ts";
 
 export const FORMATS = ["csv", "tsv", "json", "ndjson", "parquet"] as const;
 export type FileFormat = (typeof FORMATS)[number];
@@ -13,6 +14,7 @@ export const IngestQuery = t.Object(
   {
     name: t.String({
       pattern: "^([A-Za-z_][A-Za-z0-9_]{0,127}\\.)?[A-Za-z_][A-Za-z0-9_]{0,127}$",
+      error: TABLE_NAME,
       description: "the table, `[namespace.]table`",
       examples: ["sales"],
     }),

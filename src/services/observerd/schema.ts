@@ -32,6 +32,7 @@ const members = {
     minLength: 1,
     maxLength: MAX_ENDPOINT_LENGTH,
     pattern: "\\S",
+    error: "a text that is not blank",
     description: "what was called; not empty",
     examples: ["/v1/sql"],
   }),
