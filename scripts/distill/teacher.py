@@ -4,9 +4,11 @@ Reads the packaged safetensors, lays the BERT encoder out as an ONNX graph (mean
 normalisation included), and runs it on the CPU through OpenVINO. No hub is asked for anything.
 """
 
+import hashlib
 import importlib.util
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,8 @@ def load_tokenizer(max_tokens: int) -> Tokenizer:
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """All float tensors of a safetensors file, by name."""
     raw = path.read_bytes()
+    if (found := hashlib.sha256(raw).hexdigest()) != WEIGHTS_SHA256:
+        raise SystemExit(f"{path} is not the teacher this recipe was made with: SHA-256 {found}")
     (header_bytes,) = struct.unpack_from("<Q", raw)
     header = json.loads(raw[8 : 8 + header_bytes])
     base = 8 + header_bytes
@@ -173,3 +177,15 @@ class Teacher:
             at = end
         self._queue.wait_all()
         return out
+
+
+def export(folder: Path) -> None:
+    """Writes the teacher as an ONNX provider reads it: onnx/model.onnx, tokenizer and config."""
+    (folder / "onnx").mkdir(parents=True, exist_ok=True)
+    onnx.save(build_onnx(), folder / "onnx" / "model.onnx")
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+        (folder / name).write_bytes((package_dir() / name).read_bytes())
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]))

@@ -41,8 +41,8 @@ test("texts that mean the same are nearer than texts that share words", () => {
 test("a text with no known token is the zero vector", () => {
   for (const text of ["", " \u0000\t", "[PAD]", "\u{10ffff}"]) {
     expect(model.embed([text]).every((x) => x === 0)).toBe(true);
-    expect([...model.softMatch(text, ["something"])]).toEqual([0]);
-    expect([...model.softMatch("something", [text])]).toEqual([0]);
+    expect([...model.softMatch(text, ["something"]).scores]).toEqual([0]);
+    expect([...model.softMatch("something", [text]).scores]).toEqual([0]);
   }
 });
 
@@ -54,7 +54,9 @@ test("tokens beyond the limit are left out", async () => {
 
 test("a soft match finds the one telling word in a long text", () => {
   const filler = "and then we talked for a long time about this and that while the others were out";
-  const [same, near, none] = model.softMatch("puppy", ["puppy", `${filler}, her dog slept`, filler]);
+  const { scores, mean_tokens } = model.softMatch("puppy", ["puppy", `${filler}, her dog slept`, filler]);
+  const [same, near, none] = scores;
+  expect(mean_tokens).toBe((1 + 21 + 17) / 3);
   expect(same).toBeCloseTo(1, 5);
   expect(near).toBeGreaterThan((none as number) + 0.2);
 });
