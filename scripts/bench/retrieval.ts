@@ -1,6 +1,6 @@
 /**
  * How well the built-in model finds: BM25 alone, vectors alone and both fused, on public retrieval sets,
- * beside the model it was distilled from. `bun scripts/bench/retrieval.ts FOLDER`; the sets lie in FOLDER
+ * beside the model it was distilled from. `bun scripts/bench/retrieval.ts --sets FOLDER`; the sets lie in FOLDER
  * as JSON, {documents: [{id, text}], queries: [{text, relevant: [id]}]}, or several of these as
  * `conversations`, whose documents have a speaker. scripts/distill/retrieval_sets.py makes two sets from
  * packages and writes the teacher's vectors beside each set; without those its rows are left out.
@@ -199,9 +199,17 @@ function crossValidated(
 const show = (value: number) => value.toFixed(3);
 const name = ({ bm25, cosine, soft }: Weights) => `${bm25}/${cosine}/${soft}`;
 
-export async function run(folder: string | undefined = process.argv[2]): Promise<Row[]> {
-  if (folder === undefined)
-    throw new Error("which folder holds the retrieval sets? bun scripts/bench/retrieval.ts FOLDER");
+function folderGiven(): string | undefined {
+  const flag = process.argv.indexOf("--sets");
+  return flag === -1 ? undefined : process.argv[flag + 1];
+}
+
+/** No rows, and a word about it, when no folder of sets is given: they are not part of the project. */
+export async function run(folder: string | undefined = folderGiven()): Promise<Row[]> {
+  if (folder === undefined) {
+    console.error("retrieval: not measured; name a folder of retrieval sets with --sets FOLDER");
+    return [];
+  }
   const model = await StaticModel.load({ max_tokens: 512 });
   const files = (await readdir(folder)).filter((file) => file.endsWith(".json")).sort();
   const sets = await Promise.all(files.map((file) => readSet(join(folder, file), model)));
