@@ -34,7 +34,10 @@ export function renderConfig(): string {
 }
 
 function setting([name, schema]: [string, TSchema]): string {
-  return `# ${schema.description}${range(schema)}\n${name} = ${toml(schema.default)}`;
+  const head = `# ${schema.description}${range(schema)}`;
+  // A list of tables has no empty form that another table could follow.
+  if (schema.type === "array") return `${head}:\n${String(schema.sample).replace(/^/gm, "# ")}`;
+  return `${head}\n${name} = ${toml(schema.default)}`;
 }
 
 function range({ minimum, maximum, anyOf }: TSchema): string {

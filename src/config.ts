@@ -131,9 +131,36 @@ function crossCheck(config: Static<typeof ConfigSchema>): void {
     throw new ConfigError(
       `ingestd.process_limit_mib must be above ingestd.memory_limit_mib (got ${config.ingestd.process_limit_mib} and ${config.ingestd.memory_limit_mib})`,
     );
+  refuseModels(config.embedd);
   if (config.queryd.process_limit_mib <= config.queryd.memory_limit_mib)
     throw new ConfigError(
       `queryd.process_limit_mib must be above queryd.memory_limit_mib (got ${config.queryd.process_limit_mib} and ${config.queryd.memory_limit_mib})`,
+    );
+}
+
+/** The built-in model's name; the settings can't import it from the service. */
+const BUILT_IN = ConfigSchema.properties.embedd.properties.default_model.default;
+
+function refuseModels(embedd: Static<typeof ConfigSchema>["embedd"]): void {
+  const { models, default_model, max_texts, queue, timeout_ms, provider_timeout_ms } = embedd;
+  const names = new Set<string>([BUILT_IN]);
+  for (const { name, provider, url, path } of models) {
+    if (names.has(name))
+      throw new ConfigError(`embedd.models: the name must be unique (got "${name}" again)`);
+    names.add(name);
+    const needed = provider === "onnx" ? "path" : "url";
+    if ((provider === "onnx" ? path : url) === undefined)
+      throw new ConfigError(`embedd.models: "${name}" of ${provider} must have a ${needed} (got none)`);
+  }
+  if (!names.has(default_model))
+    throw new ConfigError(
+      `embedd.default_model must name a model of embedd.models or "${BUILT_IN}" (got "${default_model}")`,
+    );
+  if (queue < max_texts)
+    throw new ConfigError(`embedd.queue must be at least embedd.max_texts (got ${queue} and ${max_texts})`);
+  if (timeout_ms < provider_timeout_ms)
+    throw new ConfigError(
+      `embedd.timeout_ms must be at least embedd.provider_timeout_ms (got ${timeout_ms} and ${provider_timeout_ms})`,
     );
 }
 

@@ -38,6 +38,41 @@ const Key = Type.Object(
   { additionalProperties: false },
 );
 
+/** A model that another program runs; the built-in one needs no entry. */
+const EmbeddingModel = Type.Object(
+  {
+    name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$" }),
+    provider: Type.Union([Type.Literal("ollama"), Type.Literal("openai"), Type.Literal("onnx")]),
+    url: Type.Optional(Type.String({ pattern: "^https?://[^/?#\\s]+(/[^?#\\s]*)?$" })),
+    path: Type.Optional(Type.String({ minLength: 1 })),
+    upstream_name: Type.Optional(Type.String({ minLength: 1 })),
+    api_key: Type.Optional(
+      Type.String({
+        pattern: "^[\\x21-\\x7e]+$",
+        description: "a key without spaces, which is never shown",
+        is_secret: true,
+      }),
+    ),
+    dimension: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
+    batch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    keep_alive: Type.Optional(Type.String({ pattern: "^-?\\d+(ms|s|m|h)?$" })),
+    pooling: Type.Optional(Type.Union([Type.Literal("mean"), Type.Literal("cls")])),
+  },
+  { additionalProperties: false },
+);
+
+const EMBEDDING_MODELS = `[[embedd.models]]
+name = "nomic-embed-text"            # what callers ask for
+provider = "ollama"                  # or "openai" (any server with /embeddings), or "onnx"
+url = "http://127.0.0.1:11434"       # openai: up to /v1, as in "https://api.openai.com/v1"
+upstream_name = "nomic-embed-text"   # what the provider calls it, where that differs
+api_key = "…"                        # openai
+dimension = 768                      # checked where given, else learnt from the first answer
+batch = 64                           # texts of one call
+keep_alive = "5m"                    # ollama
+path = "models/all-MiniLM-L6-v2"     # onnx: a folder, or a name in the hub's cache
+pooling = "mean"                     # onnx: or "cls"`;
+
 export const ConfigSchema = Type.Object(
   {
     data_dir: text("./data", "everything that persists lives here"),
@@ -67,6 +102,7 @@ export const ConfigSchema = Type.Object(
       catalogd_url: url("catalogd"),
       ingestd_url: url("ingestd"),
       queryd_url: url("queryd"),
+      embedd_url: url("embedd"),
       observerd_url: url("observerd"),
     }),
     storaged: section({
@@ -169,6 +205,25 @@ export const ConfigSchema = Type.Object(
       max_answer_bytes: whole(256 * MIB, 1024, 16 * 1024 * MIB, "the largest application/json answer"),
       max_sql_bytes: whole(262_144, 1, 16 * MIB, "the longest statement"),
       max_params: whole(1000, 0, 100_000, "parameters of one statement"),
+    }),
+    embedd: section({
+      bind: bind(3216),
+      default_model: text("lakehouse-static-en-v1", "the model of whoever names none; this one is built in"),
+      workers: whole(1, 1, 64, "threads that run the built-in model"),
+      timeout_ms: whole(25_000, 1, 3_600_000, "how long one request may take, waiting included"),
+      provider_timeout_ms: whole(20_000, 1, 3_600_000, "how long a provider may take for one call"),
+      max_texts: whole(2048, 1, 100_000, "texts of one request"),
+      max_text_bytes: whole(32_768, 1, 65_535, "the longest text"),
+      queue: whole(10_000, 1, 1_000_000, "texts waiting for one model; past it the answer is 429"),
+      queue_bytes: whole(64 * MIB, MIB, 16 * 1024 * MIB, "bytes of texts waiting for one model"),
+      cache_mib: whole(32, 0, 64 * 1024, "memory for vectors already made"),
+      breaker_failures: whole(5, 1, 1000, "failed calls in a row after which a provider is left alone"),
+      breaker_ms: whole(10_000, 1, 3_600_000, "how long a failing provider is left alone"),
+      models: Type.Array(EmbeddingModel, {
+        default: [],
+        description: "models that other programs run, beside the built-in one",
+        sample: EMBEDDING_MODELS,
+      }),
     }),
     observerd: section({
       bind: bind(3219),

@@ -4,6 +4,9 @@ import type { Service, ServiceContext } from "../shared/service.ts";
 import { createCatalogdClient } from "./catalogd/client.ts";
 import { createCatalogd } from "./catalogd/index.ts";
 import type { Catalogd } from "./catalogd/schema.ts";
+import { createEmbeddClient } from "./embedd/client.ts";
+import { createEmbedd } from "./embedd/index.ts";
+import type { Embedd } from "./embedd/schema.ts";
 import { createIngestdClient } from "./ingestd/client.ts";
 import { createIngestd } from "./ingestd/index.ts";
 import type { Ingestd } from "./ingestd/schema.ts";
@@ -23,6 +26,7 @@ export interface Interfaces {
   catalogd: Catalogd;
   ingestd: Ingestd;
   queryd: Queryd;
+  embedd: Embedd;
   observerd: Observerd;
 }
 
@@ -76,6 +80,14 @@ export const registry = [
     needs: ["catalogd"],
     create: createQueryd,
     client: createQuerydClient,
+  }),
+  entry({
+    name: "embedd",
+    about: "Text to vectors: a built-in model, and those of Ollama, OpenAI's API and ONNX.",
+    prefixes: ["embed", "embeddings"],
+    needs: [],
+    create: createEmbedd,
+    client: createEmbeddClient,
   }),
   entry({
     name: "observerd",

@@ -14,6 +14,7 @@ const FILES = ["table.bin", "vocab.txt", "characters.txt"] as const;
 
 export const MODEL_FOLDER = new URL("./model/", import.meta.url);
 export const MODEL_NAME = "lakehouse-static-en-v1";
+export const MODEL_DIMENSION = 256;
 
 export interface StaticModelOptions {
   /** Tokens of a text beyond this are left out; at most 65,535. */

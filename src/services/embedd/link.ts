@@ -1,0 +1,94 @@
+/**
+ * The service's side of one Worker: started when first needed, asked many things at a time, and started
+ * again by the next question after it has died.
+ */
+import { LakeError } from "../../shared/errors.ts";
+
+/** What a Worker answers: the same id, and a result or what went wrong. */
+export type Reply<Result> = { id: number } & ({ result: Result } | { error: string; is_invalid?: boolean });
+/** What every Worker says first: that it is ready, or why it can't be. */
+export type Hello = { ready: true } | { ready: false; reason: string };
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+}
+
+export interface LinkOptions {
+  /** Used in errors. */
+  readonly title: string;
+  readonly entry: string;
+  readonly settings: object;
+}
+
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | undefined;
+  #last_id = 0;
+  /** Why it could not start or died; undefined again once it has started. */
+  fault: string | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /** Starts the Worker where it doesn't run, so that the first question finds it ready. */
+  start(): void {
+    if (this.#worker) return;
+    const worker = new Worker(this.#options.entry, { smol: true, ref: false });
+    this.#worker = worker;
+    worker.postMessage({ settings: this.#options.settings });
+    worker.onmessage = ({ data }: MessageEvent<Hello | Reply<unknown>>) => {
+      if (!("ready" in data)) this.#settle(data);
+      else if (data.ready) this.fault = undefined;
+      else this.#fail(worker, data.reason);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(worker, event.message);
+    };
+    worker.addEventListener("close", () => this.#fail(worker, "it ended"));
+  }
+
+  /** @throws LakeError invalid where the texts are at fault, else unavailable; the signal's reason where it is aborted */
+  async ask<Result>(question: object, signal?: AbortSignal): Promise<Result> {
+    signal?.throwIfAborted();
+    this.start();
+    const id = ++this.#last_id;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#pending.set(id, { resolve, reject });
+    const leave = () => reject(signal?.reason);
+    signal?.addEventListener("abort", leave, { once: true });
+    this.#worker?.postMessage({ id, ...question });
+    try {
+      return (await promise) as Result;
+    } finally {
+      this.#pending.delete(id);
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  close(): void {
+    const worker = this.#worker;
+    if (worker) this.#fail(worker, "it is stopping");
+  }
+
+  #settle(reply: Reply<unknown>): void {
+    const pending = this.#pending.get(reply.id);
+    if ("result" in reply) pending?.resolve(reply.result);
+    else
+      pending?.reject(
+        new LakeError(reply.is_invalid ? "invalid" : "unavailable", `${this.#options.title}: ${reply.error}`),
+      );
+  }
+
+  /** Everything asked fails, and the next question starts a new Worker. */
+  #fail(worker: Worker, reason: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    this.fault = `${this.#options.title} can't be used: ${reason}.`;
+    worker.terminate();
+    for (const { reject } of this.#pending.values()) reject(new LakeError("unavailable", this.fault));
+  }
+}

@@ -1,0 +1,95 @@
+/** OpenAI's /embeddings on the wire: its bodies checked, its answers and its errors worded as its clients expect. */
+import { Value } from "@sinclair/typebox/value";
+import { type Static, t } from "elysia";
+import { LakeError } from "../../shared/errors.ts";
+import type { Embedd, Embedded } from "./schema.ts";
+import { vectorsAsJson } from "./wire.ts";
+
+export const EmbeddingsBody = t.Object(
+  {
+    input: t.Union([t.String(), t.Array(t.String(), { minItems: 1 })], {
+      description: "One text, or many. Arrays of token ids are refused: each model has tokens of its own.",
+    }),
+    model: t.Optional(t.String({ minLength: 1, description: "One of GET /v1/embed/models" })),
+    encoding_format: t.Optional(t.Union([t.Literal("float"), t.Literal("base64")])),
+    dimensions: t.Optional(
+      t.Integer({
+        minimum: 1,
+        description: "The first so many of each vector, brought to unit length again",
+      }),
+    ),
+    user: t.Optional(t.String({ description: "Taken, and not used" })),
+  },
+  { additionalProperties: false },
+);
+
+export type EmbeddingsBody = Static<typeof EmbeddingsBody>;
+
+export const EmbeddingsAnswer = t.Object({
+  object: t.Literal("list"),
+  data: t.Array(
+    t.Object({
+      object: t.Literal("embedding"),
+      index: t.Integer(),
+      embedding: t.Union([t.Array(t.Number()), t.String()]),
+    }),
+  ),
+  model: t.String(),
+  usage: t.Object({ prompt_tokens: t.Integer(), total_tokens: t.Integer() }),
+});
+
+/**
+ * Answers one body with the JSON text of `EmbeddingsAnswer`.
+ * @throws LakeError whose details hold OpenAI's `error` as well, which its clients show
+ */
+export async function embeddings(embedd: Embedd, given: unknown, signal: AbortSignal): Promise<string> {
+  try {
+    const { input, model, dimensions, encoding_format = "float" } = checked(given);
+    const texts = typeof input === "string" ? [input] : input;
+    return await written(await embedd.embed({ texts, model, dimensions, signal }), encoding_format);
+  } catch (error) {
+    throw error instanceof LakeError ? withOpenAiError(error) : error;
+  }
+}
+
+function checked(given: unknown): EmbeddingsBody {
+  if (Value.Check(EmbeddingsBody, given)) return given;
+  const input = (given as { input?: unknown } | null | undefined)?.input;
+  const first = Array.isArray(input) ? input[0] : undefined;
+  if (typeof first === "number" || Array.isArray(first))
+    throw refusal("/input", "holds token ids, and each model has tokens of its own; send texts");
+  const fault = Value.Errors(EmbeddingsBody, given).First();
+  if (fault?.path.startsWith("/input")) throw refusal("/input", "must be a text or a list of texts");
+  throw refusal(fault?.path ?? "", fault?.message ?? "does not match the schema");
+}
+
+function refusal(path: string, message: string): LakeError {
+  return new LakeError("invalid", `The request is not valid: ${path || "the body"} ${message}.`, {
+    errors: [{ path, message }],
+  });
+}
+
+async function written(
+  { model, vectors, tokens }: Embedded,
+  encoding_format: "float" | "base64",
+): Promise<string> {
+  const data = (await vectorsAsJson(vectors, encoding_format)).map(
+    (embedding, index) => `{"object":"embedding","index":${index},"embedding":${embedding}}`,
+  );
+  const usage = `{"prompt_tokens":${tokens},"total_tokens":${tokens}}`;
+  return `{"object":"list","data":[${data.join(",")}],"model":${JSON.stringify(model)},"usage":${usage}}`;
+}
+
+/** OpenAI's clients read `error` of the body and nothing else; beside it stands our problem document. */
+function withOpenAiError(error: LakeError): LakeError {
+  const { code, message, details } = error;
+  const is_callers = code === "invalid" || code === "not_found";
+  const param = details.errors?.[0]?.path.split("/")[1];
+  const openai_error = {
+    message,
+    type: is_callers ? "invalid_request_error" : code === "queue_full" ? "rate_limit_error" : "server_error",
+    param: code === "not_found" ? "model" : (param?.replace("texts", "input") ?? null),
+    code: code === "not_found" ? "model_not_found" : code,
+  };
+  return new LakeError(code, message, { ...details, error: openai_error }, error.cause);
+}
