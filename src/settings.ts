@@ -43,7 +43,7 @@ const EmbeddingModel = Type.Object(
   {
     name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$" }),
     provider: Type.Union([Type.Literal("ollama"), Type.Literal("openai"), Type.Literal("onnx")]),
-    url: Type.Optional(Type.String({ pattern: "^https?://[^/?#\\s]+(/[^?#\\s]*)?$" })),
+    url: Type.Optional(Type.String({ pattern: "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$" })),
     path: Type.Optional(Type.String({ minLength: 1 })),
     upstream_name: Type.Optional(Type.String({ minLength: 1 })),
     api_key: Type.Optional(

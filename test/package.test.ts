@@ -25,6 +25,8 @@ const DEV_DEPENDENCIES: Record<string, string> = {
   "@biomejs/biome": "formats and lints",
   "@types/bun": "the runtime's types",
   "fast-check": "property tests of what has state",
+  ollama: "Ollama's own client, which the stand-in for Ollama must satisfy",
+  openai: "OpenAI's own client, which our /embeddings must satisfy",
   "playwright-core": "drives a real Chromium over the API's page; downloads no browser of its own",
   typescript: "checks the types",
   "vega-datasets": "real data of many shapes, for the demo and the tests",

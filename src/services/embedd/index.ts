@@ -77,7 +77,7 @@ function providerOf(it: ModelSettings): Ollama | OpenAi | Onnx {
   const batch = it.batch ?? DEFAULT_BATCH;
   if (provider === "ollama") return new Ollama({ url, model, batch, keep_alive: it.keep_alive, dimension });
   if (provider === "openai") return new OpenAi({ url, model, batch, api_key, dimension });
-  return new Onnx({ path, pooling: it.pooling ?? "mean", batch, dimension });
+  return new Onnx({ name, path, pooling: it.pooling ?? "mean", batch, dimension });
 }
 
 /** Degraded where a model of the settings can't be used, down without the built-in one. */

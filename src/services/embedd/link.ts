@@ -4,10 +4,10 @@
  */
 import { LakeError } from "../../shared/errors.ts";
 
-/** What a Worker answers: the same id, and a result or what went wrong. */
-export type Reply<Result> = { id: number } & ({ result: Result } | { error: string; is_invalid?: boolean });
+/** What a Worker answers: the same id, and a result or, for the log, what went wrong. */
+export type Reply<Result> = { id: number } & ({ result: Result } | { cause: string });
 /** What every Worker says first: that it is ready, or why it can't be. */
-export type Hello = { ready: true } | { ready: false; reason: string };
+export type Hello = { ready: true } | { ready: false; reason: string; cause?: string };
 
 interface Pending {
   resolve(result: unknown): void;
@@ -42,16 +42,16 @@ export class Link {
     worker.onmessage = ({ data }: MessageEvent<Hello | Reply<unknown>>) => {
       if (!("ready" in data)) this.#settle(data);
       else if (data.ready) this.fault = undefined;
-      else this.#fail(worker, data.reason);
+      else this.#fail(worker, data.reason, data.cause);
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#fail(worker, event.message);
+      this.#fail(worker, "it failed", event.message);
     };
     worker.addEventListener("close", () => this.#fail(worker, "it ended"));
   }
 
-  /** @throws LakeError invalid where the texts are at fault, else unavailable; the signal's reason where it is aborted */
+  /** @throws LakeError unavailable; the signal's reason where it is aborted */
   async ask<Result>(question: object, signal?: AbortSignal): Promise<Result> {
     signal?.throwIfAborted();
     this.start();
@@ -77,18 +77,16 @@ export class Link {
   #settle(reply: Reply<unknown>): void {
     const pending = this.#pending.get(reply.id);
     if ("result" in reply) pending?.resolve(reply.result);
-    else
-      pending?.reject(
-        new LakeError(reply.is_invalid ? "invalid" : "unavailable", `${this.#options.title}: ${reply.error}`),
-      );
+    else pending?.reject(new LakeError("unavailable", `${this.#options.title} failed.`, {}, reply.cause));
   }
 
   /** Everything asked fails, and the next question starts a new Worker. */
-  #fail(worker: Worker, reason: string): void {
+  #fail(worker: Worker, reason: string, cause?: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     this.fault = `${this.#options.title} can't be used: ${reason}.`;
     worker.terminate();
-    for (const { reject } of this.#pending.values()) reject(new LakeError("unavailable", this.fault));
+    for (const { reject } of this.#pending.values())
+      reject(new LakeError("unavailable", this.fault, {}, cause));
   }
 }

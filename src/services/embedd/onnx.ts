@@ -11,6 +11,8 @@ const ENTRY = join(import.meta.dir, "onnx_worker.ts");
 const HUB = join(homedir(), ".cache", "huggingface", "hub");
 
 export interface OnnxOptions {
+  /** What callers ask for; where its files lie is not theirs to know. */
+  readonly name: string;
   /** A folder with config.json, tokenizer.json and onnx/model.onnx; or the name of a model in the hub's cache. */
   readonly path: string;
   readonly pooling: OnnxSettings["pooling"];
@@ -25,8 +27,8 @@ export class Onnx implements Provider {
   readonly reader: VectorReader;
   readonly #link: Link;
 
-  constructor({ path, pooling, batch, dimension }: OnnxOptions) {
-    this.title = `The ONNX model ${path}`;
+  constructor({ name, path, pooling, batch, dimension }: OnnxOptions) {
+    this.title = `The ONNX model ${name}`;
     this.batch_texts = batch;
     this.reader = new VectorReader(this.title, dimension);
     const settings: OnnxSettings = { folder: folderOf(path), pooling };

@@ -42,12 +42,15 @@ const PRECISIONS = [
   ["model_quantized.onnx", "q8"],
 ] as const;
 
+/** A reason that a caller may read; any other may name places of this machine. */
+class Reason extends Error {}
+
 declare const self: Worker;
 
 async function load({ folder }: OnnxSettings): Promise<Extractor> {
   const found = PRECISIONS.find(([file]) => existsSync(join(folder, "onnx", file)));
   if (!found || !existsSync(join(folder, "tokenizer.json")))
-    throw new Error(
+    throw new Reason(
       "its path must be a folder with config.json, tokenizer.json and onnx/model.onnx, or the name of a model in the hub's cache",
     );
   let transformers: Transformers;
@@ -55,7 +58,7 @@ async function load({ folder }: OnnxSettings): Promise<Extractor> {
     transformers = (await import(PACKAGE)) as Transformers;
   } catch (error) {
     if (!/cannot find|could not resolve/i.test((error as Error).message)) throw error;
-    throw new Error(`the package ${PACKAGE} is not installed; run: ${TO_INSTALL}`);
+    throw new Reason(`the package ${PACKAGE} is not installed; run: ${TO_INSTALL}`);
   }
   transformers.env.allowRemoteModels = false;
   transformers.env.localModelPath = dirname(folder);
@@ -86,7 +89,8 @@ function start(given: OnnxSettings): void {
       return extractor;
     },
     (error: Error) => {
-      say({ ready: false, reason: error.message });
+      const reason = error instanceof Reason ? error.message : "it could not be loaded";
+      say({ ready: false, reason, cause: error.message });
       return undefined;
     },
   );
@@ -102,7 +106,7 @@ self.onmessage = async ({
   try {
     reply = { id: data.id, result: await embed(extractor, data.texts, settings) };
   } catch (error) {
-    reply = { id: data.id, error: (error as Error).message };
+    reply = { id: data.id, cause: (error as Error).message };
   }
   self.postMessage(reply);
 };
