@@ -102,6 +102,35 @@ describe("a configuration", () => {
       '[storaged]\nbind = "127.0.0.1:3210"',
       'storaged.bind must differ from gateway.bind (got "127.0.0.1:3210" for both)',
     ],
+    [
+      '[[embedd.models]]\nname = "a"\nprovider = "ollama"',
+      'embedd.models: "a" of ollama must have a url (got none)',
+    ],
+    [
+      '[[embedd.models]]\nname = "a"\nprovider = "onnx"\nurl = "http://a"',
+      'embedd.models: "a" of onnx must have a path (got none)',
+    ],
+    [
+      '[[embedd.models]]\nname = "lakehouse-static-en-v1"\nprovider = "onnx"\npath = "a"',
+      'embedd.models: the name must be unique (got "lakehouse-static-en-v1" again)',
+    ],
+    [
+      '[[embedd.models]]\nname = "a"\nprovider = "openia"\nurl = "http://a"',
+      'embedd.models.0.provider must be one of "ollama", "openai", "onnx" (got "openia")',
+    ],
+    [
+      '[[embedd.models]]\nname = "a"\nprovider = "openai"\nurl = "http://a/v1"\napi_key = "sk secret"',
+      "embedd.models.0.api_key must be a key without spaces, which is never shown",
+    ],
+    [
+      '[embedd]\ndefault_model = "b"',
+      'embedd.default_model must name a model of embedd.models or "lakehouse-static-en-v1" (got "b")',
+    ],
+    ["[embedd]\nqueue = 5", "embedd.queue must be at least embedd.max_texts (got 5 and 2048)"],
+    [
+      "[embedd]\ntimeout_ms = 5",
+      "embedd.timeout_ms must be at least embedd.provider_timeout_ms (got 5 and 20000)",
+    ],
   ])("%j is refused in one line", (text, line) => {
     expect(refusal(text)).toBe(line);
   });

@@ -42,7 +42,8 @@ export function reciprocalRanks(scores: Scores, bm25Weight: number): number[] {
 
 /**
  * The weighted sum of BM25 divided by its highest value for the query, of the cosine as it is, and of
- * the soft match, less of it the longer the texts are. BM25 has no upper bound and its scale changes from query to query; a cosine's doesn't.
+ * the soft match, less of it the longer the texts are. BM25 has no upper bound and its scale changes from
+ * query to query; a cosine's doesn't.
  */
 export function weightedSum(scores: Scores, weights: Weights): number[] {
   let highest = 1e-9;

@@ -5,7 +5,7 @@
 import { LakeError } from "../../shared/errors.ts";
 
 export interface BreakerOptions {
-  readonly title: string;
+  /** So many in a row. */
   readonly failures: number;
   readonly pause_ms: number;
 }

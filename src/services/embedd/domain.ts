@@ -161,6 +161,7 @@ export class Embedder implements Embedd {
     const timer = setTimeout(() => abort.abort(late), timeout_ms);
     const leave = () => abort.abort(new LakeError("invalid", "Whoever asked has gone."));
     gone?.addEventListener("abort", leave, { once: true });
+    if (gone?.aborted) leave();
     try {
       return await work(abort.signal);
     } finally {

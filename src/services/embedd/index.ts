@@ -61,7 +61,7 @@ export async function createEmbedd({ config, metrics, door }: ServiceContext): P
 
 function served(name: string, provider: Provider, settings: Settings) {
   const { breaker_failures: failures, breaker_ms: pause_ms, queue, queue_bytes } = settings;
-  const breaker = new Breaker({ title: provider.title, failures, pause_ms });
+  const breaker = new Breaker({ failures, pause_ms });
   const batcher = new Batcher({
     provider,
     queue,

@@ -1,5 +1,6 @@
 /** A provider over HTTP: asked once, within a deadline; whatever it does wrong becomes an error that names it. */
 import { LakeError, messageOf } from "../../shared/errors.ts";
+import { fromBase64 } from "./wire.ts";
 
 /** More than the vectors of any one call take. */
 const MAX_ANSWER_BYTES = 256 * 1024 * 1024;
@@ -101,7 +102,7 @@ export class VectorReader {
   read(given: readonly unknown[] | undefined, count: number): Float32Array[] {
     if (given?.length !== count)
       throw this.#wrong(`${given?.length ?? "no"} vectors where ${count} were asked for`);
-    return given.map((it) => this.check(typeof it === "string" ? fromBase64(it) : fromNumbers(it)));
+    return given.map((it) => this.check(typeof it === "string" ? fromText(it) : fromNumbers(it)));
   }
 
   check(vector: Float32Array | undefined): Float32Array {
@@ -123,7 +124,6 @@ function fromNumbers(given: unknown): Float32Array | undefined {
   return Float32Array.from(given as number[]);
 }
 
-function fromBase64(text: string): Float32Array | undefined {
-  const bytes = Uint8Array.from(Buffer.from(text, "base64"));
-  return bytes.length % 4 === 0 ? new Float32Array(bytes.buffer) : undefined;
+function fromText(text: string): Float32Array | undefined {
+  return Buffer.from(text, "base64").length % 4 === 0 ? fromBase64(text) : undefined;
 }

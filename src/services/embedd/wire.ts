@@ -25,6 +25,7 @@ function toBase64(vector: Float32Array): string {
   return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
 }
 
+/** @param text base64 of a whole number of f32 */
 export function fromBase64(text: string): Float32Array {
   return new Float32Array(Uint8Array.from(Buffer.from(text, "base64")).buffer);
 }
