@@ -180,5 +180,6 @@ function largestBody(config: Config): number {
     max_object_bytes,
     ...Object.values(prefix_max_bytes),
     config.ingestd.max_body_bytes,
+    config.vectord.max_body_bytes,
   );
 }

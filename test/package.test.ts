@@ -19,6 +19,7 @@ const DEPENDENCIES: Record<string, string> = {
   "prom-client": "metrics in Prometheus' text format",
   "smol-toml": "reads lakehouse.toml",
   "swagger-ui-dist": "the API's page, from our own disk",
+  usearch: "the HNSW graph over vectors, with its builds for each platform inside the package",
 };
 
 const DEV_DEPENDENCIES: Record<string, string> = {

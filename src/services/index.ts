@@ -19,6 +19,9 @@ import type { Queryd } from "./queryd/schema.ts";
 import { createStoragedClient } from "./storaged/client.ts";
 import { createStoraged } from "./storaged/index.ts";
 import type { Storaged } from "./storaged/schema.ts";
+import { createVectordClient } from "./vectord/client.ts";
+import { createVectord } from "./vectord/index.ts";
+import type { Vectord } from "./vectord/schema.ts";
 
 /** Each service's interface, the same for its domain and its client. */
 export interface Interfaces {
@@ -27,6 +30,7 @@ export interface Interfaces {
   ingestd: Ingestd;
   queryd: Queryd;
   embedd: Embedd;
+  vectord: Vectord;
   observerd: Observerd;
 }
 
@@ -88,6 +92,14 @@ export const registry = [
     needs: [],
     create: createEmbedd,
     client: createEmbeddClient,
+  }),
+  entry({
+    name: "vectord",
+    about: "Vectors in named indexes: nearest by metric, filters on metadata, fused with BM25.",
+    prefixes: ["vectors"],
+    needs: [],
+    create: createVectord,
+    client: createVectordClient,
   }),
   entry({
     name: "observerd",

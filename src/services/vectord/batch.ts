@@ -1,0 +1,126 @@
+/** A batch as it came, judged whole: the first fault refuses all of it, naming item and reason. */
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import type { Batch, IndexSettings } from "./schema.ts";
+import { readVector } from "./vectors.ts";
+
+export interface BatchLimits {
+  readonly max_items: number;
+  readonly max_id_bytes: number;
+  readonly max_metadata_bytes: number;
+  readonly max_text_bytes: number;
+}
+
+/** An item fit to be stored. */
+export interface JudgedItem {
+  readonly id: string;
+  readonly vector: Float32Array;
+  /** JSON. */
+  readonly metadata: string | null;
+  readonly text: string | null;
+  readonly expires_ms: number | null;
+}
+
+const MEMBERS = ["id", "vector", "metadata", "text", "expires_at"];
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** @throws LakeError invalid */
+export function judgeBatch(batch: Batch, settings: IndexSettings, limits: BatchLimits): JudgedItem[] {
+  const values = "items" in batch ? batch.items : readItems(batch.bytes, batch.format);
+  if (values.length === 0) throw new LakeError("invalid", "The batch has no items.");
+  if (values.length > limits.max_items)
+    throw new LakeError(
+      "invalid",
+      `A batch may have at most ${limits.max_items} items (got ${values.length}): send several (vectord.max_items).`,
+    );
+  const seen = new Map<string, number>();
+  return values.map((value, at) => {
+    const item = judgeItem(value, at, settings, limits);
+    const before = seen.get(item.id);
+    if (before !== undefined)
+      throw refused(
+        at,
+        `id: ${JSON.stringify(item.id)} is item ${before}'s id, too; an id may be in a batch once`,
+      );
+    seen.set(item.id, at);
+    return item;
+  });
+}
+
+function readItems(bytes: Uint8Array, format: "json" | "ndjson"): unknown[] {
+  const text = decode(bytes);
+  if (format === "ndjson")
+    return text
+      .split("\n")
+      .flatMap((line, at) => (line.trim() === "" ? [] : [readJsonText(line, `line ${at + 1}`)]));
+  const body = readJsonText(text, "the body");
+  const extra = Object.keys(Object(body)).find((it) => it !== "items");
+  const items: unknown = Object(body).items;
+  if (!Array.isArray(items) || extra !== undefined)
+    throw new LakeError(
+      "invalid",
+      `The body must be {"items": [{id, vector, metadata?, text?, expires_at?}]}${extra === undefined ? "" : ` (unknown member "${extra}")`}.`,
+    );
+  return items;
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new LakeError("invalid", "The body is not valid UTF-8.");
+  }
+}
+
+function readJsonText(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new LakeError("invalid", `${what} is not valid JSON: ${messageOf(error)}`);
+  }
+}
+
+function judgeItem(value: unknown, at: number, settings: IndexSettings, limits: BatchLimits): JudgedItem {
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw refused(at, "must be an object with id and vector");
+  const unknown = Object.keys(value).find((it) => !MEMBERS.includes(it));
+  if (unknown !== undefined)
+    throw refused(at, `has an unknown member ${JSON.stringify(unknown)} (known: ${MEMBERS.join(", ")})`);
+  const { id, vector, metadata = null, text = null, expires_at = null } = value as Record<string, unknown>;
+  if (typeof id !== "string" || id === "" || Buffer.byteLength(id) > limits.max_id_bytes)
+    throw refused(at, `id: must be a string of 1 to ${limits.max_id_bytes} bytes`);
+  return {
+    id,
+    vector: readVector(vector, settings.dimension, settings.metric, `item ${at}: vector`),
+    metadata: judgeMetadata(metadata, at, limits.max_metadata_bytes),
+    text: judgeText(text, at, limits.max_text_bytes),
+    expires_ms: judgeExpiry(expires_at, at),
+  };
+}
+
+function judgeMetadata(value: unknown, at: number, max_bytes: number): string | null {
+  if (value === null) return null;
+  if (typeof value !== "object" || Array.isArray(value)) throw refused(at, "metadata: must be an object");
+  const json = JSON.stringify(value);
+  if (Buffer.byteLength(json) > max_bytes)
+    throw refused(at, `metadata: may take at most ${max_bytes} bytes as JSON (vectord.max_metadata_bytes)`);
+  return json;
+}
+
+function judgeText(value: unknown, at: number, max_bytes: number): string | null {
+  if (value === null) return null;
+  if (typeof value !== "string") throw refused(at, "text: must be a string");
+  if (Buffer.byteLength(value) > max_bytes)
+    throw refused(at, `text: may take at most ${max_bytes} bytes (vectord.max_text_bytes)`);
+  return value;
+}
+
+function judgeExpiry(value: unknown, at: number): number | null {
+  if (value === null) return null;
+  const at_ms = typeof value === "string" && RFC_3339.test(value) ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(at_ms)) throw refused(at, "expires_at: must be a time as in 2026-11-23T09:30:00.000Z");
+  return at_ms;
+}
+
+function refused(at: number, why: string): LakeError {
+  return new LakeError("invalid", `item ${at} ${why}.`.replace(/^item (\d+) (\w+:)/, "item $1: $2"));
+}

@@ -1,0 +1,29 @@
+/** vectord in another process, by the same interface. */
+import type { HttpClient } from "../../shared/client.ts";
+import type { Added, Deleted, Found, IndexInfo, IndexPage, Items, Vectord } from "./schema.ts";
+
+const TYPES = { json: "application/json", ndjson: "application/x-ndjson" };
+
+export function createVectordClient(http: HttpClient): Vectord {
+  const path = (name: string) => `/vectors/index/${encodeURIComponent(name)}`;
+  const post = <T>(at: string, json: unknown) => http.json<T>(at, { method: "POST", json });
+  return {
+    create: (index) => post<IndexInfo>("/vectors/index", index),
+    list: (query) => http.json<IndexPage>("/vectors/index", { query }),
+    index: (name) => http.json<IndexInfo>(path(name)),
+    drop: async (name) => {
+      await http.call(path(name), { method: "DELETE" });
+    },
+    add: (name, batch) =>
+      "items" in batch
+        ? post<Added>(`${path(name)}/add`, batch)
+        : http.json<Added>(`${path(name)}/add`, {
+            method: "POST",
+            body: batch.bytes as BodyInit,
+            headers: { "content-type": TYPES[batch.format] },
+          }),
+    search: (name, query) => post<Found>(`${path(name)}/search`, query),
+    get: (name, query) => post<Items>(`${path(name)}/get`, query),
+    delete: (name, query) => post<Deleted>(`${path(name)}/delete`, query),
+  };
+}

@@ -1,0 +1,187 @@
+/**
+ * One search: which items are compared, by what, and in which order they are told. The planner compares all
+ * that the filter lets through where that is cheaper than the graph, and else takes ever more from the graph
+ * until enough of them pass.
+ */
+import type { Metadata, Predicate } from "./filter.ts";
+import type { Graph } from "./graph.ts";
+import { DEFAULT_WEIGHTS, type Metric } from "./schema.ts";
+import type { Shelf } from "./shelf.ts";
+import type { ItemReader } from "./store.ts";
+import { cosineOf, distanceOf, normOf, scoreOf } from "./vectors.ts";
+
+/** What a candidate of the graph costs, in vectors compared one by one, and what a search costs at least. */
+const GRAPH_CANDIDATE = 10;
+const GRAPH_SEARCH = 500;
+/** Taken from the graph beyond what should do, so that one look is mostly enough. */
+const SLACK = 1.2;
+/** A hybrid search fuses so many of each side. */
+const SIDE = 100;
+const MAX_WORDS = 64;
+
+export interface Question {
+  readonly vector: Float32Array;
+  readonly k: number;
+  readonly ef: number;
+  readonly exact: boolean;
+  readonly passes?: Predicate;
+  readonly hybrid?: { readonly text: string; readonly bm25?: number; readonly vector?: number };
+}
+
+export interface Ranked {
+  readonly slot: number;
+  readonly score: number;
+  readonly distance: number;
+  readonly ranks?: { bm25?: number; vector?: number };
+}
+
+export interface Ranking {
+  readonly hits: Ranked[];
+  readonly exact: boolean;
+}
+
+export interface Sources {
+  readonly metric: Metric;
+  readonly shelf: Shelf;
+  readonly graph: Graph;
+  readonly reader: ItemReader;
+}
+
+export function find(sources: Sources, question: Question, now_ms: number): Ranking {
+  const search = new Search(sources, question, now_ms);
+  return question.hybrid ? search.hybrid(question.hybrid) : search.nearest(question.k);
+}
+
+class Search {
+  readonly #norm: number;
+  readonly #passing: number[] | undefined;
+  readonly #passes: (slot: number) => boolean;
+
+  constructor(
+    readonly sources: Sources,
+    readonly question: Question,
+    readonly now_ms: number,
+  ) {
+    const { shelf } = sources;
+    const { passes } = question;
+    this.#norm = normOf(question.vector);
+    this.#passes = passes ? (slot) => passes(shelf.metadata(slot) as Metadata) : () => true;
+    this.#passing = passes && [...shelf.live(now_ms)].filter(this.#passes);
+  }
+
+  nearest(k: number): Ranking {
+    const { shelf, graph } = this.sources;
+    const all = this.#passing?.length ?? shelf.size;
+    const ef = Math.max(this.question.ef, k);
+    if (all > 0)
+      for (
+        let wanted = all === shelf.size ? ef : Math.ceil((SLACK * ef * shelf.size) / all);
+        !this.#isExactCheaper(all, wanted);
+        wanted *= 2
+      ) {
+        const found = this.#fromGraph(wanted);
+        // As many that pass as are looked at without a filter: then recall with one is not worse.
+        if (found.length >= Math.min(ef, all) || wanted >= graph.size)
+          return { hits: this.#order(found.concat(this.#waiting()), k), exact: false };
+      }
+    return { hits: this.#order(this.#passing ?? shelf.live(this.now_ms), k), exact: true };
+  }
+
+  #isExactCheaper(all: number, wanted: number): boolean {
+    const { graph } = this.sources;
+    const by_graph = GRAPH_SEARCH + wanted * GRAPH_CANDIDATE + graph.waiting.length;
+    return this.question.exact || graph.size === 0 || all <= by_graph;
+  }
+
+  #fromGraph(wanted: number): number[] {
+    const { shelf, graph } = this.sources;
+    const slots: number[] = [];
+    for (const key of graph.nearest(this.question.vector, wanted)) {
+      const slot = shelf.slot(key, this.now_ms);
+      if (slot !== undefined && this.#passes(slot)) slots.push(slot);
+    }
+    return slots;
+  }
+
+  #waiting(): number[] {
+    const { shelf, graph } = this.sources;
+    return graph.waiting.flatMap((key) => {
+      const slot = shelf.slot(key, this.now_ms);
+      return slot !== undefined && this.#passes(slot) ? [slot] : [];
+    });
+  }
+
+  /** The k nearest by the vectors as sent; among equals the older item first. */
+  #order(slots: Iterable<number>, k: number): Ranked[] {
+    const { metric, shelf } = this.sources;
+    const top: { slot: number; distance: number }[] = [];
+    const isNearer = (a: { slot: number; distance: number }, b: { slot: number; distance: number }) =>
+      a.distance < b.distance || (a.distance === b.distance && shelf.key(a.slot) < shelf.key(b.slot));
+    for (const slot of slots) {
+      const it = { slot, distance: this.#distance(slot) };
+      if (top.length === k && !isNearer(it, top[k - 1] as typeof it)) continue;
+      let low = 0;
+      for (let high = top.length; low < high; ) {
+        const middle = (low + high) >> 1;
+        if (isNearer(top[middle] as typeof it, it)) low = middle + 1;
+        else high = middle;
+      }
+      top.splice(low, 0, it);
+      if (top.length > k) top.pop();
+    }
+    return top.map((it) => ({ ...it, score: scoreOf(metric, it.distance) }));
+  }
+
+  #distance(slot: number): number {
+    const { metric, shelf } = this.sources;
+    return distanceOf(metric, this.question.vector, this.#norm, shelf.vector(slot), shelf.norm(slot));
+  }
+
+  /** The weighted sum of BM25 over its highest, and of the cosine, for what either side ranks high. */
+  hybrid({
+    text,
+    bm25 = DEFAULT_WEIGHTS.bm25,
+    vector = DEFAULT_WEIGHTS.vector,
+  }: NonNullable<Question["hybrid"]>): Ranking {
+    const { shelf } = this.sources;
+    const side = Math.max(SIDE, this.question.k);
+    const near = this.nearest(side);
+    const worded = this.#byWords(text, side);
+    const highest = worded[0]?.bm25 ?? 1;
+    const fused = new Map<number, { bm25: number; ranks: { bm25?: number; vector?: number } }>();
+    for (const [at, { slot }] of near.hits.entries()) fused.set(slot, { bm25: 0, ranks: { vector: at + 1 } });
+    for (const [at, { slot, bm25 }] of worded.entries())
+      fused.set(slot, { bm25, ranks: { ...fused.get(slot)?.ranks, bm25: at + 1 } });
+    const hits = [...fused].map(([slot, it]) => {
+      const cosine = cosineOf(this.question.vector, this.#norm, shelf.vector(slot), shelf.norm(slot));
+      const score = (bm25 * it.bm25) / highest + vector * cosine;
+      return { slot, score, distance: this.#distance(slot), ranks: it.ranks };
+    });
+    hits.sort((a, b) => b.score - a.score || shelf.key(a.slot) - shelf.key(b.slot));
+    return { hits: hits.slice(0, this.question.k), exact: near.exact };
+  }
+
+  /** Takes ever more by BM25, until enough pass the filter. */
+  #byWords(text: string, count: number): { slot: number; bm25: number }[] {
+    const { shelf, reader } = this.sources;
+    const match = anyWordOf(text);
+    if (match === "") return [];
+    for (let limit = count; ; limit *= 4) {
+      const rows = reader.rank(match, limit);
+      const found = rows.flatMap(({ key, bm25 }) => {
+        const slot = shelf.slot(key, this.now_ms);
+        return slot !== undefined && this.#passes(slot) ? [{ slot, bm25 }] : [];
+      });
+      if (found.length >= count || rows.length < limit) return found.slice(0, count);
+    }
+  }
+}
+
+/** An FTS5 expression for any of a text's words; "" where it has none. */
+function anyWordOf(text: string): string {
+  const words = new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu));
+  return [...words]
+    .slice(0, MAX_WORDS)
+    .map((word) => `"${word}"`)
+    .join(" OR ");
+}

@@ -1,0 +1,202 @@
+/**
+ * The HNSW graph over one index's vectors (usearch): derived, added to in small steps between searches,
+ * saved with the key that it covers, and built anew where it is missing, damaged or mostly masked.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { Index, MetricKind, ScalarKind } from "usearch";
+import type { IndexSettings } from "./schema.ts";
+import type { Shelf } from "./shelf.ts";
+
+const METRIC = { cosine: MetricKind.Cos, l2: MetricKind.L2sq, dot: MetricKind.IP };
+const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
+const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
+const LINK_BYTES = 5;
+/** Vectors added in one go: what a search may have to wait for. */
+const STEP_VECTORS = 8;
+/** The graph is built anew once it holds this many masked vectors, and as many as a part of it. */
+const MASKED_MIN = 1000;
+const MASKED_SHARE = 0.3;
+const MANIFEST = "graph.json";
+const THREADS = 1;
+
+interface Manifest {
+  readonly file: string;
+  readonly covers_key: number;
+  readonly size: number;
+  /** Of the file's bytes: xxHash3, 64 bits, in hex. */
+  readonly checksum: string;
+}
+
+/** A graph being filled: keys in rising order. */
+interface Growth {
+  readonly index: Index;
+  /** Every live key up to this one is in. */
+  covers_key: number;
+  waiting: number[];
+  size: number;
+}
+
+export class Graph {
+  readonly #folder: string;
+  readonly #settings: IndexSettings;
+  readonly #shelf: Shelf;
+  #now: Growth;
+  /** What takes the place of `#now` once it holds everything. */
+  #next: Growth | undefined;
+  #saved_key = -1;
+
+  constructor(folder: string, settings: IndexSettings, shelf: Shelf) {
+    this.#folder = folder;
+    this.#settings = settings;
+    this.#shelf = shelf;
+    const loaded = this.#load();
+    this.#now = loaded ?? this.#empty();
+    this.#saved_key = loaded?.covers_key ?? -1;
+    this.#now.waiting = [...shelf.keys()].filter((key) => key > this.#now.covers_key);
+  }
+
+  /** Keys that are live and not in the graph yet: to be compared one by one. */
+  get waiting(): readonly number[] {
+    return this.#now.waiting;
+  }
+
+  get size(): number {
+    return this.#now.size;
+  }
+
+  get masked(): number {
+    return Math.max(0, this.#now.size - (this.#shelf.size - this.#now.waiting.length));
+  }
+
+  get is_settled(): boolean {
+    return this.#now.waiting.length === 0 && this.#next === undefined;
+  }
+
+  /** Whether what is on the disk is older than what is here. */
+  get is_unsaved(): boolean {
+    return this.#now.size > 0 && this.#now.covers_key !== this.#saved_key;
+  }
+
+  get bytes(): number {
+    const { dimension, quantization, connectivity } = this.#settings;
+    return this.#now.size * (dimension * SCALAR_BYTES[quantization] + connectivity * 2 * LINK_BYTES);
+  }
+
+  /** Tells of a key that was put on the shelf; keys come in rising order. */
+  put(key: number): void {
+    this.#now.waiting.push(key);
+    this.#next?.waiting.push(key);
+  }
+
+  /** The nearest keys, masked ones among them. */
+  nearest(vector: Float32Array, count: number): number[] {
+    if (this.#now.size === 0) return [];
+    return Array.from(this.#now.index.search(vector, Math.min(count, this.#now.size), THREADS).keys, Number);
+  }
+
+  /** Does a small piece of what is to be done. @returns whether anything is left to do */
+  step(): boolean {
+    if (this.#now.waiting.length > 0) this.#grow(this.#now);
+    else if (this.#next) {
+      this.#grow(this.#next);
+      if (this.#next.waiting.length === 0) {
+        this.#now = this.#next;
+        this.#next = undefined;
+        this.#saved_key = -1;
+      }
+    }
+    if (this.is_settled && this.masked >= MASKED_MIN && this.masked >= MASKED_SHARE * this.#now.size)
+      this.#next = { ...this.#empty(), waiting: [...this.#shelf.keys()] };
+    return !this.is_settled;
+  }
+
+  #grow(growth: Growth): void {
+    const taken = growth.waiting.splice(0, STEP_VECTORS);
+    const keys = taken.filter((key) => this.#shelf.has(key));
+    if (keys.length > 0) {
+      const { dimension } = this.#settings;
+      const vectors = new Float32Array(keys.length * dimension);
+      for (const [at, key] of keys.entries()) vectors.set(this.#shelf.vectorOf(key), at * dimension);
+      growth.index.add(BigUint64Array.from(keys, BigInt), vectors, THREADS);
+      growth.size += keys.length;
+    }
+    growth.covers_key = Math.max(growth.covers_key, taken.at(-1) ?? 0);
+  }
+
+  #empty(): Growth {
+    const { dimension, metric, quantization, connectivity, ef_construction } = this.#settings;
+    const index = new Index({
+      dimensions: dimension,
+      metric: METRIC[metric],
+      quantization: SCALAR[quantization],
+      connectivity,
+      expansion_add: ef_construction,
+      expansion_search: connectivity,
+      multi: false,
+    });
+    return { index, covers_key: 0, waiting: [], size: 0 };
+  }
+
+  /** Writes the graph beside what is there, then names it: a crash leaves the one or the other. */
+  save(): void {
+    const { index, covers_key, size } = this.#now;
+    const file = `${covers_key}-${Date.now()}.usearch`;
+    const path = join(this.#folder, file);
+    index.save(path);
+    syncFile(path);
+    const manifest: Manifest = { file, covers_key, size, checksum: checksumOf(path) };
+    const named = join(this.#folder, MANIFEST);
+    writeFileSync(`${named}.new`, JSON.stringify(manifest));
+    syncFile(`${named}.new`);
+    renameSync(`${named}.new`, named);
+    syncFile(this.#folder);
+    this.#saved_key = covers_key;
+    this.#sweep(file);
+  }
+
+  #load(): Growth | undefined {
+    const path = join(this.#folder, MANIFEST);
+    if (!existsSync(path)) return undefined;
+    try {
+      const { file, covers_key, size, checksum } = JSON.parse(readFileSync(path, "utf8")) as Manifest;
+      this.#sweep(file);
+      if (checksumOf(join(this.#folder, file)) !== checksum) return undefined;
+      const growth = this.#empty();
+      growth.index.load(join(this.#folder, file));
+      return growth.index.size() === size ? { ...growth, covers_key, size } : undefined;
+    } catch {
+      // Damaged or gone: it is derived, and is built anew from the items.
+      return undefined;
+    }
+  }
+
+  /** Removes what a crash or an older save left behind. */
+  #sweep(keep: string): void {
+    for (const file of readdirSync(this.#folder))
+      if (file.endsWith(".usearch") && file !== keep) rmSync(join(this.#folder, file), { force: true });
+  }
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function checksumOf(path: string): string {
+  return Bun.hash.xxHash3(readFileSync(path)).toString(16);
+}

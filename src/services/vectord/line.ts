@@ -1,0 +1,131 @@
+/** Asking a Worker: calls by name, answered in their own time, errors in our words, a bounded number waiting. */
+import { LakeError, messageOf } from "../../shared/errors.ts";
+
+type Method = (...args: never[]) => unknown;
+/** What a Worker can be asked, by name. */
+export type Api<T> = { [Name in keyof T]: Method };
+
+interface Call {
+  readonly id: number;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | {
+      readonly id: number;
+      readonly code: LakeError["code"];
+      readonly message: string;
+      readonly details: object;
+    };
+
+export interface LineOptions {
+  readonly name: string;
+  readonly url: URL;
+  /** Calls without an answer, at most. */
+  readonly max_waiting: number;
+  died(reason: string): void;
+}
+
+export class Line<T extends Api<T>> {
+  readonly #options: LineOptions;
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  #count = 0;
+  #dead: string | undefined;
+
+  constructor(options: LineOptions) {
+    this.#options = options;
+    this.#worker = new Worker(options.url.href);
+    this.#worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => this.#take(data));
+    this.#worker.addEventListener("error", ({ message }) => this.#die(message));
+    this.#worker.addEventListener("close", () => this.#die("it ended"));
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Why the Worker can't be asked any more; undefined while it lives. */
+  get dead(): string | undefined {
+    return this.#dead;
+  }
+
+  /** @throws LakeError queue_full, unavailable, or what the Worker threw */
+  ask<Name extends keyof T & string>(
+    method: Name,
+    args: Parameters<T[Name]>,
+    transfer: Bun.Transferable[] = [],
+  ): Promise<Awaited<ReturnType<T[Name]>>> {
+    const { name, max_waiting } = this.#options;
+    if (this.#waiting.size >= max_waiting)
+      throw new LakeError(
+        "queue_full",
+        `${max_waiting} calls already wait for the ${name}; try again soon.`,
+        {
+          retry_after_s: 1,
+        },
+      );
+    return this.#send(method, args, transfer);
+  }
+
+  /** As `ask`, however many wait: for what must not be refused. */
+  insist<Name extends keyof T & string>(
+    method: Name,
+    args: Parameters<T[Name]>,
+  ): Promise<Awaited<ReturnType<T[Name]>>> {
+    return this.#send(method, args, []);
+  }
+
+  #send<Result>(method: string, args: readonly unknown[], transfer: Bun.Transferable[]): Promise<Result> {
+    if (this.#dead !== undefined)
+      throw new LakeError("unavailable", `vectord's ${this.#options.name} has failed; restart it.`);
+    const id = ++this.#count;
+    const answer = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, answer);
+    this.#worker.postMessage({ id, method, args } satisfies Call, transfer);
+    return answer.promise as Promise<Result>;
+  }
+
+  end(): void {
+    this.#dead ??= "it was closed";
+    this.#worker.terminate();
+  }
+
+  #take(reply: Reply): void {
+    const answer = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if (!("code" in reply)) answer?.resolve(reply.value);
+    else if (reply.code === "internal")
+      answer?.reject(new LakeError("internal", "Internal error", {}, new Error(reply.message)));
+    else answer?.reject(new LakeError(reply.code, reply.message, { ...reply.details }));
+  }
+
+  #die(reason: string): void {
+    if (this.#dead !== undefined) return;
+    this.#dead = reason;
+    const error = new LakeError("unavailable", `vectord's ${this.#options.name} has failed; restart it.`);
+    for (const answer of this.#waiting.values()) answer.reject(error);
+    this.#waiting.clear();
+    this.#options.died(reason);
+  }
+}
+
+/** The Worker's end: answers calls one after another. */
+export function serve<T extends Api<T>>(api: T): void {
+  const methods = api as Record<string, Method>;
+  self.addEventListener("message", ({ data }: MessageEvent<Call>) => {
+    const { id, method, args } = data;
+    try {
+      postMessage({ id, value: (methods[method] as Method)(...(args as never[])) } satisfies Reply);
+    } catch (error) {
+      const known = error instanceof LakeError ? error : undefined;
+      postMessage({
+        id,
+        code: known?.code ?? "internal",
+        message: known?.message ?? messageOf(error),
+        details: known?.details ?? {},
+      } satisfies Reply);
+    }
+  });
+}

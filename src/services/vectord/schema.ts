@@ -1,0 +1,292 @@
+/** vectord's limits, wire shapes and interface: named indexes of vectors with metadata and text. */
+import { type Static, t } from "elysia";
+
+export const LIST_LIMIT = 100;
+export const LIST_LIMIT_MAX = 1000;
+export const MAX_K = 1000;
+export const MAX_EF = 10_000;
+/** Ids that one request may name. */
+export const MAX_IDS = 10_000;
+const MAX_TEXT_QUERY = 10_000;
+const MAX_CONDITIONS = 64;
+const MAX_VALUES = 1000;
+
+export const METRICS = ["cosine", "l2", "dot"] as const;
+export const QUANTIZATIONS = ["f32", "f16", "i8"] as const;
+export type Metric = (typeof METRICS)[number];
+export type Quantization = (typeof QUANTIZATIONS)[number];
+
+/** Measured on four retrieval sets: docs/vectors.md. */
+export const DEFAULT_WEIGHTS = { bm25: 0.4, vector: 0.6 };
+
+/** A string and a pattern, not a union: what is refused is then told with what is wanted. */
+const oneOf = <T extends string>(values: readonly T[], description: string) =>
+  t.Unsafe<T>(t.String({ pattern: `^(${values.join("|")})$`, enum: values, description }));
+
+export const NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,127}$";
+export const NameParams = t.Object({
+  name: t.String({
+    pattern: NAME_PATTERN,
+    description: "the index's name: a-z, 0-9, _ and -, at most 128 characters, a letter or digit first",
+  }),
+});
+
+export const CreateBody = t.Object(
+  {
+    name: NameParams.properties.name,
+    dimension: t.Integer({ minimum: 1, maximum: 65_536, description: "numbers in each vector" }),
+    metric: t.Optional(oneOf(METRICS, "how vectors are compared; cosine by default")),
+    quantization: t.Optional(
+      oneOf(
+        QUANTIZATIONS,
+        "how the graph holds vectors; f16 by default. Results are scored by the vectors as sent",
+      ),
+    ),
+    connectivity: t.Optional(
+      t.Integer({ minimum: 4, maximum: 128, description: "links of a vector in the graph; 16 by default" }),
+    ),
+    ef_construction: t.Optional(
+      t.Integer({
+        minimum: 8,
+        maximum: 1024,
+        description: "candidates looked at when adding; 128 by default",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type CreateIndex = Static<typeof CreateBody>;
+
+/** What an index is made with, for good. */
+export interface IndexSettings {
+  readonly dimension: number;
+  readonly metric: Metric;
+  readonly quantization: Quantization;
+  readonly connectivity: number;
+  readonly ef_construction: number;
+}
+
+const Vector = t.Union([t.Array(t.Number()), t.String()], {
+  description: "an array of numbers, or base64 of little-endian f32",
+});
+const Metadata = t.Record(t.String(), t.Unknown());
+
+export const IndexSchema = t.Object({
+  name: t.String(),
+  dimension: t.Integer(),
+  metric: oneOf(METRICS, "how vectors are compared"),
+  quantization: oneOf(QUANTIZATIONS, "how the graph holds vectors"),
+  connectivity: t.Integer(),
+  ef_construction: t.Integer(),
+  state: oneOf(["ready", "building"], "building: what is not in the graph yet is searched exactly"),
+  items: t.Integer({ description: "items, those expired but not yet removed included" }),
+  waiting: t.Integer({ description: "items that the graph does not hold yet" }),
+  masked: t.Integer({
+    description: "vectors in the graph of items replaced or deleted, until it is rebuilt",
+  }),
+  disk_bytes: t.Integer({ description: "files of the index" }),
+  memory_bytes: t.Integer({ description: "an estimate of what vectors and graph take in memory" }),
+});
+export type IndexInfo = Static<typeof IndexSchema>;
+
+export const PageQuery = t.Object({
+  limit: t.Optional(
+    t.Integer({ minimum: 1, maximum: LIST_LIMIT_MAX, description: `${LIST_LIMIT} by default` }),
+  ),
+  cursor: t.Optional(t.String({ maxLength: 128, description: "next_cursor of the page before" })),
+});
+export type PageOptions = Static<typeof PageQuery>;
+export const IndexPageSchema = t.Object({
+  indexes: t.Array(IndexSchema, { description: "by name" }),
+  next_cursor: t.Nullable(t.String()),
+});
+export type IndexPage = Static<typeof IndexPageSchema>;
+
+/** One item as it is sent. */
+export interface NewItem {
+  readonly id: string;
+  readonly vector: readonly number[] | string;
+  readonly metadata?: Readonly<Record<string, unknown>> | null;
+  readonly text?: string | null;
+  /** RFC 3339. */
+  readonly expires_at?: string | null;
+}
+/** Items as values, or the bytes of a body that holds them. */
+export type Batch =
+  | { readonly items: readonly NewItem[] }
+  | { readonly bytes: Uint8Array; readonly format: "json" | "ndjson" };
+
+export const AddedSchema = t.Object({
+  added: t.Integer({ description: "items with an id that was not there" }),
+  replaced: t.Integer({ description: "items that took the place of one with the same id" }),
+});
+export type Added = Static<typeof AddedSchema>;
+
+const Scalar = t.Union([t.String(), t.Number(), t.Boolean()]);
+const Bound = t.Union([t.Number(), t.String()]);
+export interface Filter {
+  must?: Clause[];
+  should?: Clause[];
+  must_not?: Clause[];
+}
+export type Scalar = Static<typeof Scalar>;
+export interface Condition {
+  key: string;
+  match?: Scalar;
+  any?: Scalar[];
+  range?: { gt?: number | string; gte?: number | string; lt?: number | string; lte?: number | string };
+  exists?: boolean;
+  is_null?: boolean;
+}
+export type Clause = Condition | Filter;
+
+const ConditionSchema = t.Object(
+  {
+    key: t.String({
+      minLength: 1,
+      maxLength: 512,
+      description: "a member of the metadata; a dot goes deeper",
+    }),
+    match: t.Optional(Scalar),
+    any: t.Optional(t.Array(Scalar, { maxItems: MAX_VALUES })),
+    range: t.Optional(
+      t.Object(
+        { gt: t.Optional(Bound), gte: t.Optional(Bound), lt: t.Optional(Bound), lte: t.Optional(Bound) },
+        { additionalProperties: false, minProperties: 1 },
+      ),
+    ),
+    exists: t.Optional(t.Boolean()),
+    is_null: t.Optional(t.Boolean()),
+  },
+  {
+    additionalProperties: false,
+    minProperties: 2,
+    maxProperties: 2,
+    description: "a key and one test of it",
+  },
+);
+/** Filters nest; what lies within one is judged by the domain, which knows how deep is too deep. */
+const Clauses = (description: string) =>
+  t.Optional(t.Array(t.Unknown(), { maxItems: MAX_CONDITIONS, description }));
+export const FilterSchema = t.Object(
+  {
+    must: Clauses("all of them hold"),
+    should: Clauses("at least one of them holds"),
+    must_not: Clauses("none of them holds"),
+  },
+  { additionalProperties: false, description: "conditions, or filters again, on the items' metadata" },
+);
+export { ConditionSchema };
+
+export const INCLUDES = ["metadata", "text", "vector"] as const;
+export type Include = (typeof INCLUDES)[number];
+const Includes = t.Optional(
+  t.Array(oneOf(INCLUDES, "what is told of an item"), {
+    maxItems: 3,
+    description: '["metadata"] by default',
+  }),
+);
+const Weight = (side: string, by_default: number) =>
+  t.Optional(
+    t.Number({ minimum: 0, maximum: 100, description: `the weight of ${side}; ${by_default} by default` }),
+  );
+export const SearchBody = t.Object(
+  {
+    vector: Vector,
+    k: t.Optional(t.Integer({ minimum: 1, maximum: MAX_K, description: "10 by default" })),
+    filter: t.Optional(FilterSchema),
+    hybrid: t.Optional(
+      t.Object(
+        {
+          text: t.String({
+            minLength: 1,
+            maxLength: MAX_TEXT_QUERY,
+            description: "words looked for in the items' texts",
+          }),
+          bm25: Weight("BM25, divided by its highest score", DEFAULT_WEIGHTS.bm25),
+          vector: Weight("the cosine", DEFAULT_WEIGHTS.vector),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    ef: t.Optional(
+      t.Integer({
+        minimum: 1,
+        maximum: MAX_EF,
+        description: "candidates looked at in the graph: more find better, in more time",
+      }),
+    ),
+    exact: t.Optional(t.Boolean({ description: "compare with every item; false by default" })),
+    include: Includes,
+  },
+  { additionalProperties: false },
+);
+export type SearchQuery = Omit<Static<typeof SearchBody>, "filter"> & { filter?: Filter };
+
+const Rank = (side: string) =>
+  t.Optional(
+    t.Integer({ description: `its rank by ${side}, from 1; absent where that side did not find it` }),
+  );
+export const HitSchema = t.Object({
+  id: t.String(),
+  score: t.Number({ description: "higher is better, for every metric" }),
+  distance: t.Number({ description: "lower is nearer, by the index's metric" }),
+  ranks: t.Optional(
+    t.Object({ bm25: Rank("BM25"), vector: Rank("vector") }, { description: "of a hybrid search" }),
+  ),
+  metadata: t.Optional(t.Nullable(Metadata)),
+  text: t.Optional(t.Nullable(t.String())),
+  vector: t.Optional(t.Array(t.Number())),
+});
+export type Hit = Static<typeof HitSchema>;
+export const FoundSchema = t.Object({
+  results: t.Array(HitSchema, { description: "best first" }),
+  exact: t.Boolean({ description: "whether every item that the filter lets through was compared" }),
+  elapsed_ms: t.Number(),
+});
+export type Found = Static<typeof FoundSchema>;
+
+const Ids = t.Array(t.String({ minLength: 1 }), { minItems: 1, maxItems: MAX_IDS });
+export const GetBody = t.Object({ ids: Ids, include: Includes }, { additionalProperties: false });
+export type GetQuery = Static<typeof GetBody>;
+export const ItemSchema = t.Object({
+  id: t.String(),
+  metadata: t.Optional(t.Nullable(Metadata)),
+  text: t.Optional(t.Nullable(t.String())),
+  vector: t.Optional(t.Array(t.Number())),
+  expires_at: t.Optional(t.String()),
+});
+export type Item = Static<typeof ItemSchema>;
+export const ItemsSchema = t.Object({
+  items: t.Array(ItemSchema, { description: "those there are, in the order asked" }),
+});
+export type Items = Static<typeof ItemsSchema>;
+
+export const DeleteBody = t.Object(
+  { ids: t.Optional(Ids), filter: t.Optional(FilterSchema) },
+  { additionalProperties: false, minProperties: 1, maxProperties: 1, description: "ids, or a filter" },
+);
+export type DeleteQuery = { ids: string[] } | { filter: Filter };
+export const DeletedSchema = t.Object({ deleted: t.Integer() });
+export type Deleted = Static<typeof DeletedSchema>;
+
+export interface Vectord {
+  /** @throws LakeError invalid, conflict (the name is taken), resource_limit */
+  create(index: CreateIndex): Promise<IndexInfo>;
+  list(page: PageOptions): Promise<IndexPage>;
+  /** @throws LakeError not_found */
+  index(name: string): Promise<IndexInfo>;
+  /** @throws LakeError not_found */
+  drop(name: string): Promise<void>;
+  /**
+   * All of the batch or nothing; on the disk, and found by any later search, when it returns.
+   * @throws LakeError invalid, not_found, resource_limit, queue_full
+   */
+  add(name: string, batch: Batch): Promise<Added>;
+  /** @throws LakeError invalid, not_found, queue_full */
+  search(name: string, query: SearchQuery): Promise<Found>;
+  /** @throws LakeError not_found, queue_full */
+  get(name: string, query: GetQuery): Promise<Items>;
+  /** On the disk when it returns. @throws LakeError invalid, not_found, queue_full */
+  delete(name: string, query: DeleteQuery): Promise<Deleted>;
+}

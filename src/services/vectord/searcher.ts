@@ -1,0 +1,178 @@
+/** The Worker that searches: holds the vectors and the graphs, and lets these grow between two searches. */
+import { join } from "node:path";
+import { LakeError } from "../../shared/errors.ts";
+import { compileFilter } from "./filter.ts";
+import { find } from "./find.ts";
+import { folderBytes, itemsPath } from "./folders.ts";
+import { Graph } from "./graph.ts";
+import { serve } from "./line.ts";
+import type { Filter, GetQuery, Hit, Include, IndexInfo, Item, SearchQuery } from "./schema.ts";
+import { Shelf } from "./shelf.ts";
+import { ItemReader } from "./store.ts";
+import { readVector } from "./vectors.ts";
+
+export interface SearcherSettings {
+  readonly root: string;
+  readonly ef_search: number;
+  /** How long a graph stays as it is before it is saved. */
+  readonly save_after_ms: number;
+}
+
+interface Held {
+  readonly name: string;
+  readonly reader: ItemReader;
+  readonly shelf: Shelf;
+  readonly graph: Graph;
+  last_key: number;
+  save: ReturnType<typeof setTimeout> | undefined;
+}
+
+const READ_AT_ONCE = 10_000;
+const DEFAULT_K = 10;
+const DEFAULT_INCLUDE: Include[] = ["metadata"];
+
+const held = new Map<string, Held>();
+let settings: SearcherSettings;
+let is_pumping = false;
+
+const api = {
+  begin(given: SearcherSettings): void {
+    settings = given;
+  },
+  open(name: string): void {
+    const reader = new ItemReader(itemsPath(settings.root, name));
+    const shelf = new Shelf(reader.settings.dimension);
+    let last_key = 0;
+    for (
+      let rows = reader.after(0, READ_AT_ONCE);
+      rows.length > 0;
+      rows = reader.after(last_key, READ_AT_ONCE)
+    ) {
+      for (const row of rows) shelf.put(row);
+      last_key = rows.at(-1)?.key ?? last_key;
+    }
+    const graph = new Graph(join(settings.root, name), reader.settings, shelf);
+    held.set(name, { name, reader, shelf, graph, last_key, save: undefined });
+    pump();
+  },
+  drop(name: string): void {
+    const it = held.get(name);
+    clearTimeout(it?.save);
+    it?.reader.close();
+    held.delete(name);
+  },
+  /** Told after each commit and before it is acknowledged, so that any later search knows of it. */
+  changed(name: string, last_key: number, removed: readonly number[]): void {
+    const it = held.get(name);
+    if (!it) return;
+    for (const key of removed) it.shelf.remove(key);
+    while (it.last_key < last_key) {
+      const rows = it.reader.after(it.last_key, READ_AT_ONCE);
+      for (const row of rows) {
+        it.shelf.put(row);
+        it.graph.put(row.key);
+      }
+      it.last_key = rows.at(-1)?.key ?? last_key;
+    }
+    pump();
+  },
+  search(name: string, query: SearchQuery, now_ms: number): { results: Hit[]; exact: boolean } {
+    const it = known(name);
+    const { dimension, metric } = it.reader.settings;
+    const question = {
+      vector: readVector(query.vector, dimension, metric, "vector"),
+      k: query.k ?? DEFAULT_K,
+      ef: query.ef ?? settings.ef_search,
+      exact: query.exact ?? false,
+      ...(query.filter ? { passes: compileFilter(query.filter) } : {}),
+      ...(query.hybrid ? { hybrid: query.hybrid } : {}),
+    };
+    const { hits, exact } = find({ metric, ...it }, question, now_ms);
+    const include = query.include ?? DEFAULT_INCLUDE;
+    const results = hits.map(({ slot, score, distance, ranks }) => ({
+      id: it.shelf.id(slot),
+      score,
+      distance,
+      ...(ranks ? { ranks } : {}),
+      ...told(it, slot, include),
+    }));
+    return { results, exact };
+  },
+  get(name: string, { ids, include = DEFAULT_INCLUDE }: GetQuery, now_ms: number): Item[] {
+    const it = known(name);
+    return ids.flatMap((id) => {
+      const slot = it.shelf.slotOf(id, now_ms);
+      if (slot === undefined) return [];
+      const expires_ms = it.shelf.expires_ms(slot);
+      const expiry = Number.isFinite(expires_ms) ? { expires_at: new Date(expires_ms).toISOString() } : {};
+      return [{ id, ...told(it, slot, include), ...expiry }];
+    });
+  },
+  /** The keys of the items that a filter lets through. */
+  select(name: string, filter: Filter, now_ms: number): number[] {
+    const { shelf } = known(name);
+    const passes = compileFilter(filter);
+    return [...shelf.live(now_ms)].filter((slot) => passes(shelf.metadata(slot))).map(shelf.key);
+  },
+  info(name: string): IndexInfo {
+    const { reader, shelf, graph } = known(name);
+    return {
+      name,
+      ...reader.settings,
+      state: graph.is_settled ? "ready" : "building",
+      items: shelf.size,
+      waiting: graph.waiting.length,
+      masked: graph.masked,
+      disk_bytes: folderBytes(settings.root, name),
+      memory_bytes: shelf.bytes + graph.bytes,
+    };
+  },
+  close(): void {
+    for (const it of held.values()) {
+      clearTimeout(it.save);
+      if (it.graph.is_unsaved) it.graph.save();
+      it.reader.close();
+    }
+    held.clear();
+  },
+};
+export type SearcherApi = typeof api;
+
+function known(name: string): Held {
+  const it = held.get(name);
+  if (!it) throw new LakeError("not_found", `There is no index "${name}".`);
+  return it;
+}
+
+function told({ shelf, reader }: Held, slot: number, include: readonly Include[]): Partial<Item> {
+  return {
+    ...(include.includes("metadata") ? { metadata: shelf.metadata(slot) as Item["metadata"] } : {}),
+    ...(include.includes("text") ? { text: reader.text(shelf.key(slot)) } : {}),
+    ...(include.includes("vector") ? { vector: Array.from(shelf.vector(slot)) } : {}),
+  };
+}
+
+/** A step of each graph that has something to do, then whatever was asked meanwhile, then the next. */
+function pump(): void {
+  if (is_pumping) return;
+  is_pumping = true;
+  setImmediate(() => {
+    is_pumping = false;
+    let is_left = false;
+    for (const it of held.values()) {
+      const was_settled = it.graph.is_settled;
+      if (it.graph.step()) is_left = true;
+      else if (!was_settled || it.save === undefined) saveLater(it);
+    }
+    if (is_left) pump();
+  });
+}
+
+function saveLater(it: Held): void {
+  clearTimeout(it.save);
+  it.save = setTimeout(() => {
+    if (it.graph.is_settled && it.graph.is_unsaved) it.graph.save();
+  }, settings.save_after_ms);
+}
+
+serve(api);

@@ -1,0 +1,103 @@
+/** The items of one index in memory, for comparing and filtering: a slot each, used again when it is free. */
+import type { Metadata } from "./filter.ts";
+import type { StoredItem } from "./store.ts";
+import { normOf } from "./vectors.ts";
+
+/** Vectors lie together in blocks of so many, so that growing copies nothing. */
+const BLOCK_SLOTS = 4096;
+
+export class Shelf {
+  readonly #dimension: number;
+  readonly #blocks: Float32Array[] = [];
+  readonly #slots = new Map<number, number>();
+  readonly #by_id = new Map<string, number>();
+  readonly #free: number[] = [];
+  readonly #keys: number[] = [];
+  readonly #ids: string[] = [];
+  readonly #norms: number[] = [];
+  readonly #metadata: Metadata[] = [];
+  readonly #expires_ms: number[] = [];
+
+  constructor(dimension: number) {
+    this.#dimension = dimension;
+  }
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  get bytes(): number {
+    return this.#blocks.length * BLOCK_SLOTS * this.#dimension * Float32Array.BYTES_PER_ELEMENT;
+  }
+
+  /** Takes the place of an item with the same id. */
+  put(item: StoredItem): void {
+    const before = this.#by_id.get(item.id);
+    if (before !== undefined) this.remove(this.#keys[before] as number);
+    const slot = this.#free.pop() ?? this.#keys.length;
+    if (slot >= this.#blocks.length * BLOCK_SLOTS)
+      this.#blocks.push(new Float32Array(BLOCK_SLOTS * this.#dimension));
+    this.#slots.set(item.key, slot);
+    this.#by_id.set(item.id, slot);
+    this.#keys[slot] = item.key;
+    this.#ids[slot] = item.id;
+    const vector = this.vector(slot);
+    new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength).set(item.vector);
+    this.#norms[slot] = normOf(vector);
+    this.#metadata[slot] = item.metadata === null ? null : (JSON.parse(item.metadata) as Metadata);
+    this.#expires_ms[slot] = item.expires_ms ?? Number.POSITIVE_INFINITY;
+  }
+
+  remove(key: number): void {
+    const slot = this.#slots.get(key);
+    if (slot === undefined) return;
+    this.#slots.delete(key);
+    if (this.#by_id.get(this.#ids[slot] as string) === slot) this.#by_id.delete(this.#ids[slot] as string);
+    this.#metadata[slot] = null;
+    this.#free.push(slot);
+  }
+
+  /** The slot of a key; undefined where its item is no more, or its time has passed. */
+  slot(key: number, now_ms: number): number | undefined {
+    const slot = this.#slots.get(key);
+    return slot !== undefined && (this.#expires_ms[slot] as number) > now_ms ? slot : undefined;
+  }
+
+  slotOf(id: string, now_ms: number): number | undefined {
+    const slot = this.#by_id.get(id);
+    return slot !== undefined && (this.#expires_ms[slot] as number) > now_ms ? slot : undefined;
+  }
+
+  has(key: number): boolean {
+    return this.#slots.has(key);
+  }
+
+  /** Keys in the order in which they were put. */
+  keys(): Iterable<number> {
+    return this.#slots.keys();
+  }
+
+  /** Slots of the items whose time has not passed. */
+  *live(now_ms: number): Iterable<number> {
+    for (const slot of this.#slots.values()) if ((this.#expires_ms[slot] as number) > now_ms) yield slot;
+  }
+
+  vector(slot: number): Float32Array {
+    const from = (slot % BLOCK_SLOTS) * this.#dimension;
+    return (this.#blocks[Math.floor(slot / BLOCK_SLOTS)] as Float32Array).subarray(
+      from,
+      from + this.#dimension,
+    );
+  }
+
+  /** The vector of a key that is there. */
+  vectorOf(key: number): Float32Array {
+    return this.vector(this.#slots.get(key) as number);
+  }
+
+  key = (slot: number): number => this.#keys[slot] as number;
+  id = (slot: number): string => this.#ids[slot] as string;
+  norm = (slot: number): number => this.#norms[slot] as number;
+  metadata = (slot: number): Metadata => this.#metadata[slot] ?? null;
+  expires_ms = (slot: number): number => this.#expires_ms[slot] as number;
+}

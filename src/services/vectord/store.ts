@@ -1,0 +1,183 @@
+/**
+ * The truth of one index, in SQLite: items by id, each under a key that is never used twice, so that a key
+ * names one version of an item. Texts are indexed by word beside them. Durable when a call returns.
+ */
+import { Database } from "bun:sqlite";
+import type { JudgedItem } from "./batch.ts";
+import type { IndexSettings } from "./schema.ts";
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS settings (settings TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS items (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    vector BLOB NOT NULL,
+    metadata TEXT,
+    text TEXT,
+    expires_ms INTEGER
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS items_by_expiry ON items (expires_ms) WHERE expires_ms IS NOT NULL;
+  CREATE VIRTUAL TABLE IF NOT EXISTS words
+    USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'porter unicode61');
+`;
+const BUSY_MS = 10_000;
+/** Keys that a read or a sweep takes at a time. */
+const EXPIRED_AT_ONCE = 10_000;
+
+export interface StoredItem {
+  readonly key: number;
+  readonly id: string;
+  readonly vector: Uint8Array;
+  readonly metadata: string | null;
+  readonly expires_ms: number | null;
+}
+
+/** What a write changed. */
+export interface Change {
+  /** The highest key there is. */
+  readonly last_key: number;
+  readonly added: number;
+  /** Keys of items that are no more. */
+  readonly removed: number[];
+}
+
+function open(path: string): Database {
+  const db = new Database(path, { create: true, strict: true });
+  db.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+  db.run("PRAGMA journal_mode = WAL");
+  db.run("PRAGMA synchronous = FULL");
+  return db;
+}
+
+/** Makes the file of a new index. */
+export function createItemFile(path: string, settings: IndexSettings): void {
+  const db = open(path);
+  db.transaction(() => {
+    db.run(SCHEMA);
+    db.query("INSERT INTO settings (settings) VALUES (?)").run(JSON.stringify(settings));
+  }).immediate();
+  db.close();
+}
+
+/** The one writer of an index. */
+export class ItemWriter {
+  readonly settings: IndexSettings;
+  readonly #db: Database;
+  /** Upserts by id, all or nothing. */
+  readonly add: (items: readonly JudgedItem[]) => Change;
+  /** Answers with the keys that were there. */
+  readonly removeKeys: (keys: readonly number[]) => number[];
+
+  constructor(path: string) {
+    const db = open(path);
+    this.#db = db;
+    this.settings = readSettings(db);
+    const find = db.query<{ key: number; text: string | null }, [string]>(
+      "SELECT key, text FROM items WHERE id = ?",
+    );
+    const drop = db.query("DELETE FROM items WHERE key = ?");
+    const forget = db.query("DELETE FROM words WHERE rowid = ?");
+    const insert = db.query(
+      "INSERT INTO items (id, vector, metadata, text, expires_ms) VALUES (?, ?, ?, ?, ?)",
+    );
+    const learn = db.query("INSERT INTO words (rowid, text) VALUES (?, ?)");
+    const take = (key: number, text: string | null) => {
+      drop.run(key);
+      if (text !== null) forget.run(key);
+    };
+    const textOf = db.query<{ text: string | null }, [number]>("SELECT text FROM items WHERE key = ?");
+
+    const add = db.transaction((items: readonly JudgedItem[]) => {
+      const removed: number[] = [];
+      let last_key = 0;
+      for (const { id, vector, metadata, text, expires_ms } of items) {
+        const before = find.get(id);
+        if (before) {
+          take(before.key, before.text);
+          removed.push(before.key);
+        }
+        const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
+        last_key = Number(insert.run(id, bytes, metadata, text, expires_ms).lastInsertRowid);
+        if (text !== null) learn.run(last_key, text);
+      }
+      return { last_key, added: items.length - removed.length, removed };
+    });
+    const removeKeys = db.transaction((keys: readonly number[]) =>
+      keys.filter((key) => {
+        const found = textOf.get(key);
+        if (found) take(key, found.text);
+        return found !== null;
+      }),
+    );
+    this.add = (items) => add.immediate(items);
+    this.removeKeys = (keys) => removeKeys.immediate(keys);
+  }
+
+  removeIds(ids: readonly string[]): number[] {
+    const find = this.#db.query<{ key: number }, [string]>("SELECT key FROM items WHERE id = ?");
+    return this.removeKeys([...new Set(ids)].flatMap((id) => find.get(id)?.key ?? []));
+  }
+
+  /** Removes the items whose time has passed, so many at a time. @returns their keys */
+  expire(now_ms: number): number[] {
+    const expired = this.#db
+      .query<{ key: number }, [number, number]>("SELECT key FROM items WHERE expires_ms <= ? LIMIT ?")
+      .all(now_ms, EXPIRED_AT_ONCE);
+    return expired.length === 0 ? [] : this.removeKeys(expired.map((it) => it.key));
+  }
+
+  count(): number {
+    return this.#db.query<{ n: number }, []>("SELECT count(*) AS n FROM items").get()?.n ?? 0;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** A reader beside the writer. */
+export class ItemReader {
+  readonly settings: IndexSettings;
+  readonly #db: Database;
+
+  constructor(path: string) {
+    this.#db = open(path);
+    this.#db.run("PRAGMA query_only = 1");
+    this.settings = readSettings(this.#db);
+  }
+
+  /** Items with a key past `after`, in the order of keys. */
+  after(after: number, limit: number): StoredItem[] {
+    return this.#db
+      .query<StoredItem, [number, number]>(
+        "SELECT key, id, vector, metadata, expires_ms FROM items WHERE key > ? ORDER BY key LIMIT ?",
+      )
+      .all(after, limit);
+  }
+
+  text(key: number): string | null {
+    return (
+      this.#db.query<{ text: string | null }, [number]>("SELECT text FROM items WHERE key = ?").get(key)
+        ?.text ?? null
+    );
+  }
+
+  /** Keys by falling BM25 (FTS5's, with its sign turned). @param match an FTS5 expression */
+  rank(match: string, limit: number): { key: number; bm25: number }[] {
+    return this.#db
+      .query<{ key: number; bm25: number }, [string, number]>(
+        "SELECT rowid AS key, -bm25(words) AS bm25 FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?",
+      )
+      .all(match, limit);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+function readSettings(db: Database): IndexSettings {
+  const row = db.query<{ settings: string }, []>("SELECT settings FROM settings").get();
+  if (!row) throw new Error("the index's file holds no settings");
+  return JSON.parse(row.settings) as IndexSettings;
+}

@@ -1,0 +1,87 @@
+/** Vectors as they come and as they are compared. */
+import { LakeError } from "../../shared/errors.ts";
+import type { Metric } from "./schema.ts";
+
+const BYTES = Float32Array.BYTES_PER_ELEMENT;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/**
+ * Reads a vector: an array of numbers, or base64 of little-endian f32.
+ * @param where what it is called in a refusal
+ * @throws LakeError invalid: dimension, a number that is none, one too large for f32, no direction
+ */
+export function readVector(value: unknown, dimension: number, metric: Metric, where: string): Float32Array {
+  const vector = Array.isArray(value) ? fromNumbers(value, where) : fromBase64(value, where);
+  if (vector.length !== dimension)
+    throw refused(
+      where,
+      `must have ${dimension} numbers, as the index's dimension says (got ${vector.length})`,
+    );
+  let squares = 0;
+  for (let at = 0; at < vector.length; at++) {
+    const number = vector[at] as number;
+    if (!Number.isFinite(number))
+      throw refused(where, `has no finite 32-bit number at position ${at} (NaN, infinite or too large)`);
+    squares += number * number;
+  }
+  if (metric === "cosine" && !(Math.sqrt(squares) > Number.MIN_VALUE))
+    throw refused(where, "is all zeros, which has no direction to compare by cosine");
+  return vector;
+}
+
+function fromNumbers(values: readonly unknown[], where: string): Float32Array {
+  const bad = values.findIndex((it) => typeof it !== "number");
+  if (bad >= 0)
+    throw refused(
+      where,
+      `must hold numbers only (position ${bad} is ${JSON.stringify(values[bad])?.slice(0, 40)})`,
+    );
+  return Float32Array.from(values as number[]);
+}
+
+function fromBase64(value: unknown, where: string): Float32Array {
+  if (typeof value !== "string")
+    throw refused(where, "must be an array of numbers, or base64 of little-endian f32");
+  const bytes = Uint8Array.from(Buffer.from(value, "base64"));
+  if (!BASE64.test(value) || bytes.length % BYTES !== 0)
+    throw refused(where, `must be base64 of whole 32-bit numbers (got ${bytes.length} bytes)`);
+  return new Float32Array(bytes.buffer);
+}
+
+function refused(where: string, why: string): LakeError {
+  return new LakeError("invalid", `${where} ${why}.`);
+}
+
+export function dotProduct(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += (a[at] as number) * (b[at] as number);
+  return sum;
+}
+
+export const normOf = (vector: Float32Array): number => Math.sqrt(dotProduct(vector, vector));
+
+/** Of two vectors with their norms; 0 where one of them is all zeros. */
+export function cosineOf(a: Float32Array, a_norm: number, b: Float32Array, b_norm: number): number {
+  return a_norm === 0 || b_norm === 0 ? 0 : dotProduct(a, b) / (a_norm * b_norm);
+}
+
+/** cosine: 1 − cos; l2: the Euclidean distance; dot: the product, negated. */
+export function distanceOf(
+  metric: Metric,
+  a: Float32Array,
+  a_norm: number,
+  b: Float32Array,
+  b_norm: number,
+): number {
+  if (metric === "cosine") return 1 - cosineOf(a, a_norm, b, b_norm);
+  if (metric === "dot") return -dotProduct(a, b);
+  let squares = 0;
+  for (let at = 0; at < a.length; at++) squares += ((a[at] as number) - (b[at] as number)) ** 2;
+  return Math.sqrt(squares);
+}
+
+/** cosine: cos; l2: 1 ⁄ (1 + distance); dot: the product. */
+export function scoreOf(metric: Metric, distance: number): number {
+  if (metric === "cosine") return 1 - distance;
+  return metric === "dot" ? 0 - distance : 1 / (1 + distance);
+}
