@@ -305,7 +305,11 @@ inBothCompositions("vectord", (start) => {
       { id: "both", vector: [0.8, 0.6, 0], text: "a fox sleeps beside a long river in the north" },
     ]);
     const search = (hybrid: object, more: object = {}) =>
-      calls.search("hybrid", { vector: x, hybrid: { text: "fox?", ...hybrid }, ...more } as SearchQuery);
+      calls.search("hybrid", {
+        vector: x,
+        hybrid: { text: "fox?", soft: 0, ...hybrid },
+        ...more,
+      } as SearchQuery);
     const { results } = await search({});
     expect(idsOf(results)).toEqual(["both", "vector", "words"]);
     expect(results.map((it) => it.ranks)).toEqual([
@@ -320,6 +324,53 @@ inBothCompositions("vectord", (start) => {
     await calls.add("hybrid", [{ id: "words", vector: z, text: "no animal at all" }]);
     expect((await search({})).results.flatMap((it) => it.ranks?.bm25 ?? [])).toEqual([]);
     expect((await search({ text: '" OR NEAR(' })).results).toHaveLength(2);
+  });
+
+  test("texts become vectors by the index's model, for items and queries", async () => {
+    const made = await calls.send<IndexInfo>("POST", "", { name: "texts" });
+    expect(made.body).toMatchObject({ dimension: 256, model: "lakehouse-static-en-v1" });
+    const items = [
+      { id: "fox", text: "a quick fox jumps over the dog" },
+      { id: "bank", text: "interest rates of the central bank", metadata: { topic: "money" } },
+      { id: "given", vector: Array.from({ length: 256 }, (_, at) => (at === 0 ? 1 : 0)) },
+    ];
+    expect(await calls.add("texts", items)).toEqual({ added: 3, replaced: 0 });
+    const { results } = await calls.search("texts", { text: "monetary policy and loans", k: 1 });
+    expect(results).toMatchObject([{ id: "bank", metadata: { topic: "money" } }]);
+    const long = { id: "long", text: "word ".repeat(10_000) };
+    expect(await calls.add("texts", [long])).toEqual({ added: 1, replaced: 0, truncated: 1 });
+
+    const plain = await calls.search("texts", { text: "fox", hybrid: { soft: 0 }, include: ["text"] });
+    const soft = await calls.search("texts", { text: "fox", hybrid: {}, include: ["text"] });
+    expect(soft.results[0]).toMatchObject({ id: "fox", text: items[0]?.text, ranks: { bm25: 1, vector: 1 } });
+    expect(soft.results[0]?.score).toBeGreaterThan(plain.results[0]?.score as number);
+    const bare = await calls.search("texts", { text: "fox", hybrid: {}, k: 2 });
+    expect(bare.results).toHaveLength(2);
+    expect(bare.results[0]).not.toHaveProperty("text");
+  });
+
+  test("what has no vector and can't get one is refused, and leaves nothing", async () => {
+    await calls.create("vectors_only", 3);
+    await calls.create("both_ways", 256, { model: "lakehouse-static-en-v1" });
+    for (const [name, item, reason] of [
+      ["vectors_only", { id: "a", text: "words" }, "has no model"],
+      ["both_ways", { id: "a", text: " " }, "there is no text"],
+    ] as const) {
+      const { status, body } = await calls.send<Problem>("POST", `/${name}/add`, { items: [{ ...item }] });
+      expect({ status, detail: body.detail }).toEqual({
+        status: 400,
+        detail: expect.stringContaining(reason),
+      });
+      expect((await calls.info(name)).items).toBe(0);
+    }
+    for (const body of [
+      { name: "bad", dimension: 3, model: "lakehouse-static-en-v1" },
+      { name: "bad", model: "" },
+    ])
+      expect((await calls.send("POST", "", body)).status).toBe(400);
+    expect((await calls.send("POST", "", { name: "bad", model: "no such model" })).status).toBe(404);
+    for (const query of [{ text: "words" }, { vector: x, hybrid: {} }, { vector: x, text: "words" }])
+      expect((await calls.send("POST", "/vectors_only/search", query)).status).toBe(400);
   });
 
   test("a graph finds what comparing all finds, with and without a filter, for every quantization", async () => {

@@ -9,7 +9,7 @@ import { idsOf, randomVector, seeded, settled, type VectorCalls, vectorsAt } fro
 
 const DIMENSION = 4;
 const IDS = 12;
-const RUNS = 15;
+const RUNS = 10;
 const NAME = "model";
 
 interface Kept {

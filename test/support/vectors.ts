@@ -1,5 +1,5 @@
 /** Calls to vectord through the gateway, and vectors to call it with. */
-import type { Found, Hit, NewItem, SearchQuery } from "../../src/services/vectord/schema.ts";
+import type { Added, Found, Hit, NewItem, SearchQuery } from "../../src/services/vectord/schema.ts";
 
 export interface Answer<T> {
   readonly status: number;
@@ -31,7 +31,7 @@ export function vectorsAt(url: string) {
     create: (name: string, dimension: number, more: object = {}) =>
       expectOk(send("POST", "", { name, dimension, ...more })),
     add: (name: string, items: readonly NewItem[]) =>
-      expectOk(send<{ added: number; replaced: number }>("POST", `/${name}/add`, { items })),
+      expectOk(send<Added>("POST", `/${name}/add`, { items })),
     search: (name: string, query: SearchQuery) => expectOk(send<Found>("POST", `/${name}/search`, query)),
     remove: (name: string, query: object) =>
       expectOk(send<{ deleted: number }>("POST", `/${name}/delete`, query)),

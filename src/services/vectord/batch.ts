@@ -13,7 +13,8 @@ export interface BatchLimits {
 /** An item fit to be stored. */
 export interface JudgedItem {
   readonly id: string;
-  readonly vector: Float32Array;
+  /** Undefined where it is to be made of the text. */
+  readonly vector: Float32Array | undefined;
   /** JSON. */
   readonly metadata: string | null;
   readonly text: string | null;
@@ -88,9 +89,16 @@ function judgeItem(value: unknown, at: number, settings: IndexSettings, limits: 
   const { id, vector, metadata = null, text = null, expires_at = null } = value as Record<string, unknown>;
   if (typeof id !== "string" || id === "" || Buffer.byteLength(id) > limits.max_id_bytes)
     throw refused(at, `id: must be a string of 1 to ${limits.max_id_bytes} bytes`);
+  if (vector === undefined && (typeof text !== "string" || text.trim() === ""))
+    throw refused(at, "vector: is missing, and there is no text to make one of");
+  if (vector === undefined && settings.model === null)
+    throw refused(at, "vector: is missing, and the index has no model to make one of the text");
   return {
     id,
-    vector: readVector(vector, settings.dimension, settings.metric, `item ${at}: vector`),
+    vector:
+      vector === undefined
+        ? undefined
+        : readVector(vector, settings.dimension, settings.metric, `item ${at}: vector`),
     metadata: judgeMetadata(metadata, at, limits.max_metadata_bytes),
     text: judgeText(text, at, limits.max_text_bytes),
     expires_ms: judgeExpiry(expires_at, at),

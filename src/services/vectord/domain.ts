@@ -1,10 +1,12 @@
 /** The rules of indexes: what is written is committed first, then told to the searcher, then acknowledged. */
 import { LakeError } from "../../shared/errors.ts";
+import type { Embedd } from "../embedd/schema.ts";
 import type { Line } from "./line.ts";
 import {
   type Added,
   type Batch,
   type CreateIndex,
+  DEFAULT_WEIGHTS,
   type Deleted,
   type DeleteQuery,
   type Found,
@@ -19,24 +21,34 @@ import {
   type Vectord,
 } from "./schema.ts";
 import type { SearcherApi } from "./searcher.ts";
+import { addSoftMatches } from "./soft.ts";
+import type { Change } from "./store.ts";
 import type { WriterApi } from "./writer.ts";
 
 export interface VectorOptions {
   readonly writer: Line<WriterApi>;
   readonly searcher: Line<SearcherApi>;
+  readonly embedd: Embedd;
   readonly max_indexes: number;
   readonly max_dimension: number;
   now_ms(): number;
 }
 
+/** An index that is open, or why it can't be used. */
+type Known = { readonly model: string | null } | { readonly unfit: string };
+
+/** Texts sent to embedd at a time, and batches that may wait for their vectors. */
+const TEXTS_AT_ONCE = 256;
+const MAX_EMBEDDING = 16;
+const DEFAULT_K = 10;
 const DEFAULTS = { metric: "cosine", quantization: "f16", connectivity: 16, ef_construction: 128 } as const;
 
 export class Vectors implements Vectord {
   readonly #options: VectorOptions;
-  /** What an index is unfit for use for, by name; undefined where it is fit. */
-  readonly #indexes = new Map<string, string | undefined>();
+  readonly #indexes = new Map<string, Known>();
   /** Names that are being made or removed. */
   readonly #busy = new Set<string>();
+  #embedding = 0;
 
   constructor(options: VectorOptions) {
     this.#options = options;
@@ -47,27 +59,22 @@ export class Vectors implements Vectord {
     const { writer, searcher } = this.#options;
     for (const name of names)
       try {
-        await writer.insist("open", [name]);
+        const { model } = await writer.insist("open", [name]);
         await searcher.insist("open", [name]);
-        this.#indexes.set(name, undefined);
+        this.#indexes.set(name, { model });
       } catch (error) {
-        this.#indexes.set(name, "its files can't be read");
+        this.#indexes.set(name, { unfit: "its files can't be read" });
         failed(name, error);
       }
   }
 
   /** Names of the indexes that can't be used. */
   unfit(): string[] {
-    return [...this.#indexes].filter(([, why]) => why !== undefined).map(([name]) => name);
+    return [...this.#indexes].filter(([, it]) => "unfit" in it).map(([name]) => name);
   }
 
   async create({ name, ...given }: CreateIndex): Promise<IndexInfo> {
     const { writer, searcher, max_indexes, max_dimension } = this.#options;
-    if (given.dimension > max_dimension)
-      throw new LakeError(
-        "invalid",
-        `dimension may be at most ${max_dimension} (vectord.max_dimension; got ${given.dimension}).`,
-      );
     if (this.#indexes.has(name) || this.#busy.has(name))
       throw new LakeError("conflict", `There is an index "${name}" already.`);
     if (this.#indexes.size + this.#busy.size >= max_indexes)
@@ -75,18 +82,24 @@ export class Vectors implements Vectord {
         "resource_limit",
         `There may be at most ${max_indexes} indexes (vectord.max_indexes).`,
       );
-    const settings: IndexSettings = { ...DEFAULTS, ...given };
     await this.#alone(name, async () => {
+      const { dimension, model } = await this.#shape(given);
+      if (dimension > max_dimension)
+        throw new LakeError(
+          "invalid",
+          `dimension may be at most ${max_dimension} (vectord.max_dimension; got ${dimension}).`,
+        );
+      const settings: IndexSettings = { ...DEFAULTS, ...given, dimension, model };
       await writer.insist("create", [name, settings]);
       await searcher.insist("open", [name]);
-      this.#indexes.set(name, undefined);
+      this.#indexes.set(name, { model });
     });
     return this.index(name);
   }
 
   async list({ limit = LIST_LIMIT, cursor }: PageOptions): Promise<IndexPage> {
     const names = [...this.#indexes.keys()].sort().filter((name) => cursor === undefined || name > cursor);
-    const page = names.slice(0, limit).filter((name) => this.#indexes.get(name) === undefined);
+    const page = names.slice(0, limit).filter((name) => !this.unfit().includes(name));
     const last = names.length > limit ? names[limit - 1] : undefined;
     const indexes = await Promise.all(page.map((name) => this.#options.searcher.insist("info", [name])));
     return { indexes, next_cursor: last ?? null };
@@ -100,32 +113,130 @@ export class Vectors implements Vectord {
   async drop(name: string): Promise<void> {
     const { writer, searcher } = this.#options;
     if (this.#busy.has(name) || !this.#indexes.has(name)) throw noIndex(name);
-    const why = this.#indexes.get(name);
+    const before = this.#indexes.get(name);
     this.#indexes.delete(name);
     await this.#alone(name, async () => {
       try {
         await searcher.insist("drop", [name]);
         await writer.insist("drop", [name]);
       } catch (error) {
-        this.#indexes.set(name, why ?? "it could not be removed");
+        if (before) this.#indexes.set(name, { unfit: "it could not be removed" });
         throw error;
       }
     });
   }
 
   async add(name: string, batch: Batch): Promise<Added> {
-    this.#known(name);
+    const { model } = this.#known(name);
+    const { writer, searcher } = this.#options;
     const transfer = "bytes" in batch ? [batch.bytes.buffer as ArrayBuffer] : [];
-    const { last_key, added, removed } = await this.#options.writer.ask("add", [name, batch], transfer);
-    await this.#options.searcher.insist("changed", [name, last_key, removed]);
-    return { added, replaced: removed.length };
+    const judged = await writer.ask("add", [name, batch], transfer);
+    const made =
+      "change" in judged ? { change: judged.change, truncated: 0 } : await this.#finish(name, model, judged);
+    const { last_key, added, removed } = made.change;
+    await searcher.insist("changed", [name, last_key, removed]);
+    return { added, replaced: removed.length, ...(made.truncated > 0 ? { truncated: made.truncated } : {}) };
+  }
+
+  /** Makes the vectors that a batch lacks, and commits it; where that fails, it is as if it never came. */
+  async #finish(
+    name: string,
+    model: string | null,
+    { ticket, texts }: { ticket: number; texts: string[] },
+  ): Promise<{ change: Change; truncated: number }> {
+    const { writer, embedd } = this.#options;
+    const vectors: Float32Array[] = [];
+    let truncated = 0;
+    this.#embedding++;
+    try {
+      if (this.#embedding > MAX_EMBEDDING)
+        throw new LakeError(
+          "queue_full",
+          `${MAX_EMBEDDING} batches already wait for their vectors; try again soon.`,
+          {
+            retry_after_s: 1,
+          },
+        );
+      for (let at = 0; at < texts.length; at += TEXTS_AT_ONCE) {
+        const some = texts.slice(at, at + TEXTS_AT_ONCE);
+        const made = await embedd.embed({
+          texts: some,
+          ...(model === null ? {} : { model }),
+          truncate: true,
+        });
+        vectors.push(...made.vectors);
+        truncated += made.truncated.length;
+      }
+      return { change: await writer.insist("finish", [name, ticket, vectors]), truncated };
+    } catch (error) {
+      await writer.insist("forget", [ticket]);
+      throw error;
+    } finally {
+      this.#embedding--;
+    }
   }
 
   async search(name: string, query: SearchQuery): Promise<Found> {
-    this.#known(name);
+    const { model } = this.#known(name);
+    const { searcher, embedd, now_ms } = this.#options;
     const started_ms = performance.now();
-    const found = await this.#options.searcher.ask("search", [name, query, this.#options.now_ms()]);
-    return { ...found, elapsed_ms: Math.round((performance.now() - started_ms) * 1000) / 1000 };
+    const { hybrid, text: query_text, k = DEFAULT_K, include = ["metadata"], ...plain } = query;
+    const vector = await this.#queryVector(name, model, query);
+    const soft = hybrid ? (hybrid.soft ?? DEFAULT_WEIGHTS.soft) : 0;
+    const text = hybrid?.text ?? query_text;
+    if (hybrid && text === undefined)
+      throw new LakeError("invalid", "hybrid needs the words to look for: its own text, or the query's.");
+    const { results, exact } = await searcher.ask("search", [
+      name,
+      {
+        ...plain,
+        vector,
+        k,
+        include: soft > 0 ? [...new Set([...include, "text" as const])] : include,
+        ...(hybrid && text !== undefined ? { hybrid: { ...hybrid, text, soft } } : {}),
+      },
+      now_ms(),
+    ]);
+    let told = results;
+    if (soft > 0 && text !== undefined) {
+      told = await addSoftMatches(embedd, text, results, soft, k);
+      if (!include.includes("text")) told = told.map(({ text: _text, ...rest }) => rest);
+    }
+    return { results: told, exact, elapsed_ms: Math.round((performance.now() - started_ms) * 1000) / 1000 };
+  }
+
+  async #queryVector(
+    name: string,
+    model: string | null,
+    query: SearchQuery,
+  ): Promise<readonly number[] | string> {
+    const { vector, text } = query;
+    if ((vector === undefined) === (text === undefined) && !(vector !== undefined && query.hybrid))
+      throw new LakeError("invalid", "A search needs a vector, or a text to make one of, and not both.");
+    if (vector !== undefined) return vector;
+    if (model === null)
+      throw new LakeError(
+        "invalid",
+        `Index "${name}" has no model to make a vector of the text: send the vector.`,
+      );
+    const made = await this.#options.embedd.embed({ texts: [text as string], model, truncate: true });
+    return Array.from(made.vectors[0] as Float32Array);
+  }
+
+  /** What an index is made with where not all is said: a model tells its dimension, and is asked for it. */
+  async #shape({
+    dimension,
+    model,
+  }: CreateIndex | Omit<CreateIndex, "name">): Promise<{ dimension: number; model: string | null }> {
+    if (dimension !== undefined && model === undefined) return { dimension, model: null };
+    const asked = { texts: ["dimension"], ...(model === undefined ? {} : { model }) };
+    const made = await this.#options.embedd.embed(asked);
+    if (dimension !== undefined && dimension !== made.dimension)
+      throw new LakeError(
+        "invalid",
+        `dimension: model "${made.model}" makes vectors of ${made.dimension} numbers (got ${dimension}).`,
+      );
+    return { dimension: made.dimension, model: made.model };
   }
 
   async get(name: string, query: GetQuery): Promise<Items> {
@@ -143,8 +254,8 @@ export class Vectors implements Vectord {
 
   /** Removes the items whose time has passed; they are not found any more as it is. */
   async expire(): Promise<void> {
-    for (const [name, why] of this.#indexes)
-      if (why === undefined && !this.#busy.has(name))
+    for (const [name, it] of this.#indexes)
+      if ("model" in it && !this.#busy.has(name))
         await this.#removed(
           name,
           await this.#options.writer.insist("expire", [name, this.#options.now_ms()]),
@@ -156,11 +267,12 @@ export class Vectors implements Vectord {
     return { deleted: keys.length };
   }
 
-  #known(name: string): void {
-    if (!this.#indexes.has(name)) throw noIndex(name);
-    const why = this.#indexes.get(name);
-    if (why !== undefined)
-      throw new LakeError("unavailable", `Index "${name}" can't be used: ${why}. The log says more.`);
+  #known(name: string): { readonly model: string | null } {
+    const it = this.#indexes.get(name);
+    if (!it) throw noIndex(name);
+    if ("unfit" in it)
+      throw new LakeError("unavailable", `Index "${name}" can't be used: ${it.unfit}. The log says more.`);
+    return it;
   }
 
   async #alone(name: string, work: () => Promise<void>): Promise<void> {

@@ -19,13 +19,21 @@ const SLACK = 1.2;
 const SIDE = 100;
 const MAX_WORDS = 64;
 
+export interface HybridQuestion {
+  readonly text: string;
+  readonly bm25?: number;
+  readonly vector?: number;
+  /** Where soft matches are to be added, all candidates are told, not the first k. */
+  readonly soft: number;
+}
+
 export interface Question {
   readonly vector: Float32Array;
   readonly k: number;
   readonly ef: number;
   readonly exact: boolean;
   readonly passes?: Predicate;
-  readonly hybrid?: { readonly text: string; readonly bm25?: number; readonly vector?: number };
+  readonly hybrid?: HybridQuestion;
 }
 
 export interface Ranked {
@@ -142,7 +150,8 @@ class Search {
     text,
     bm25 = DEFAULT_WEIGHTS.bm25,
     vector = DEFAULT_WEIGHTS.vector,
-  }: NonNullable<Question["hybrid"]>): Ranking {
+    soft,
+  }: HybridQuestion): Ranking {
     const { shelf } = this.sources;
     const side = Math.max(SIDE, this.question.k);
     const near = this.nearest(side);
@@ -158,7 +167,7 @@ class Search {
       return { slot, score, distance: this.#distance(slot), ranks: it.ranks };
     });
     hits.sort((a, b) => b.score - a.score || shelf.key(a.slot) - shelf.key(b.slot));
-    return { hits: hits.slice(0, this.question.k), exact: near.exact };
+    return { hits: soft > 0 ? hits : hits.slice(0, this.question.k), exact: near.exact };
   }
 
   /** Takes ever more by BM25, until enough pass the filter. */

@@ -5,6 +5,7 @@ import { ConfigError } from "../../config.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { type FileLock, LockHeldError, lockFile } from "../../shared/lock.ts";
 import type { Service, ServiceContext } from "../../shared/service.ts";
+import type { Embedd } from "../embedd/schema.ts";
 import { Vectors } from "./domain.ts";
 import { openRoot } from "./folders.ts";
 import { Line } from "./line.ts";
@@ -13,7 +14,10 @@ import type { Vectord } from "./schema.ts";
 import type { SearcherApi } from "./searcher.ts";
 import type { WriterApi } from "./writer.ts";
 
-export async function createVectord(context: ServiceContext): Promise<Service<Vectord>> {
+export async function createVectord(
+  context: ServiceContext,
+  { embedd }: { embedd: Embedd },
+): Promise<Service<Vectord>> {
   const { config, log, metrics, door } = context;
   const settings = config.vectord;
   const root = resolve(config.data_dir, "vector");
@@ -36,7 +40,7 @@ export async function createVectord(context: ServiceContext): Promise<Service<Ve
     { root, ef_search: settings.ef_search, save_after_ms: settings.save_after_ms },
   ]);
   const { max_indexes, max_dimension } = settings;
-  const domain = new Vectors({ writer, searcher, max_indexes, max_dimension, now_ms: Date.now });
+  const domain = new Vectors({ writer, searcher, embedd, max_indexes, max_dimension, now_ms: Date.now });
   await domain.open(names, (name, error) =>
     log.error({ index: name, reason: messageOf(error) }, "an index can't be opened and is set aside"),
   );

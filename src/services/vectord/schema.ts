@@ -17,7 +17,7 @@ export type Metric = (typeof METRICS)[number];
 export type Quantization = (typeof QUANTIZATIONS)[number];
 
 /** Measured on four retrieval sets: docs/vectors.md. */
-export const DEFAULT_WEIGHTS = { bm25: 0.4, vector: 0.6 };
+export const DEFAULT_WEIGHTS = { bm25: 0.3, vector: 0.7, soft: 1 };
 
 /** A string and a pattern, not a union: what is refused is then told with what is wanted. */
 const oneOf = <T extends string>(values: readonly T[], description: string) =>
@@ -34,7 +34,21 @@ export const NameParams = t.Object({
 export const CreateBody = t.Object(
   {
     name: NameParams.properties.name,
-    dimension: t.Integer({ minimum: 1, maximum: 65_536, description: "numbers in each vector" }),
+    dimension: t.Optional(
+      t.Integer({
+        minimum: 1,
+        maximum: 65_536,
+        description: "numbers in each vector; the model's by default",
+      }),
+    ),
+    model: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 128,
+        description:
+          "of embedd, to make vectors of texts; with neither dimension nor model the default one, with a dimension alone none",
+      }),
+    ),
     metric: t.Optional(oneOf(METRICS, "how vectors are compared; cosine by default")),
     quantization: t.Optional(
       oneOf(
@@ -60,6 +74,8 @@ export type CreateIndex = Static<typeof CreateBody>;
 /** What an index is made with, for good. */
 export interface IndexSettings {
   readonly dimension: number;
+  /** What makes vectors of texts; null where only vectors are taken. */
+  readonly model: string | null;
   readonly metric: Metric;
   readonly quantization: Quantization;
   readonly connectivity: number;
@@ -74,6 +90,7 @@ const Metadata = t.Record(t.String(), t.Unknown());
 export const IndexSchema = t.Object({
   name: t.String(),
   dimension: t.Integer(),
+  model: t.Nullable(t.String({ description: "makes vectors of texts; null where only vectors are taken" })),
   metric: oneOf(METRICS, "how vectors are compared"),
   quantization: oneOf(QUANTIZATIONS, "how the graph holds vectors"),
   connectivity: t.Integer(),
@@ -105,7 +122,8 @@ export type IndexPage = Static<typeof IndexPageSchema>;
 /** One item as it is sent. */
 export interface NewItem {
   readonly id: string;
-  readonly vector: readonly number[] | string;
+  /** Made of the text where it is absent. */
+  readonly vector?: readonly number[] | string;
   readonly metadata?: Readonly<Record<string, unknown>> | null;
   readonly text?: string | null;
   /** RFC 3339. */
@@ -119,6 +137,9 @@ export type Batch =
 export const AddedSchema = t.Object({
   added: t.Integer({ description: "items with an id that was not there" }),
   replaced: t.Integer({ description: "items that took the place of one with the same id" }),
+  truncated: t.Optional(
+    t.Integer({ description: "texts of which the model read only the beginning; absent where it read all" }),
+  ),
 });
 export type Added = Static<typeof AddedSchema>;
 
@@ -192,19 +213,29 @@ const Weight = (side: string, by_default: number) =>
   );
 export const SearchBody = t.Object(
   {
-    vector: Vector,
+    vector: t.Optional(Vector),
+    text: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: MAX_TEXT_QUERY,
+        description: "instead of a vector: one is made of it by the index's model",
+      }),
+    ),
     k: t.Optional(t.Integer({ minimum: 1, maximum: MAX_K, description: "10 by default" })),
     filter: t.Optional(FilterSchema),
     hybrid: t.Optional(
       t.Object(
         {
-          text: t.String({
-            minLength: 1,
-            maxLength: MAX_TEXT_QUERY,
-            description: "words looked for in the items' texts",
-          }),
+          text: t.Optional(
+            t.String({
+              minLength: 1,
+              maxLength: MAX_TEXT_QUERY,
+              description: "words looked for in the items' texts; the query's `text` by default",
+            }),
+          ),
           bm25: Weight("BM25, divided by its highest score", DEFAULT_WEIGHTS.bm25),
           vector: Weight("the cosine", DEFAULT_WEIGHTS.vector),
+          soft: Weight("soft matches of single words; less of it the longer the texts", DEFAULT_WEIGHTS.soft),
         },
         { additionalProperties: false },
       ),
@@ -271,7 +302,7 @@ export const DeletedSchema = t.Object({ deleted: t.Integer() });
 export type Deleted = Static<typeof DeletedSchema>;
 
 export interface Vectord {
-  /** @throws LakeError invalid, conflict (the name is taken), resource_limit */
+  /** @throws LakeError invalid, conflict (the name is taken), resource_limit, or embedd's */
   create(index: CreateIndex): Promise<IndexInfo>;
   list(page: PageOptions): Promise<IndexPage>;
   /** @throws LakeError not_found */

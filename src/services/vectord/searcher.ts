@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
 import { compileFilter } from "./filter.ts";
-import { find } from "./find.ts";
+import { find, type HybridQuestion } from "./find.ts";
 import { folderBytes, itemsPath } from "./folders.ts";
 import { Graph } from "./graph.ts";
 import { serve } from "./line.ts";
@@ -18,6 +18,14 @@ export interface SearcherSettings {
   readonly save_after_ms: number;
 }
 
+/** A search whose text, where it had one, has become a vector. */
+export type PlainQuery = Omit<SearchQuery, "vector" | "hybrid" | "k" | "include"> & {
+  readonly vector: readonly number[] | string;
+  readonly k: number;
+  readonly include: readonly Include[];
+  readonly hybrid?: HybridQuestion;
+};
+
 interface Held {
   readonly name: string;
   readonly reader: ItemReader;
@@ -28,7 +36,6 @@ interface Held {
 }
 
 const READ_AT_ONCE = 10_000;
-const DEFAULT_K = 10;
 const DEFAULT_INCLUDE: Include[] = ["metadata"];
 
 const held = new Map<string, Held>();
@@ -76,25 +83,24 @@ const api = {
     }
     pump();
   },
-  search(name: string, query: SearchQuery, now_ms: number): { results: Hit[]; exact: boolean } {
+  search(name: string, query: PlainQuery, now_ms: number): { results: Hit[]; exact: boolean } {
     const it = known(name);
     const { dimension, metric } = it.reader.settings;
     const question = {
       vector: readVector(query.vector, dimension, metric, "vector"),
-      k: query.k ?? DEFAULT_K,
+      k: query.k,
       ef: query.ef ?? settings.ef_search,
       exact: query.exact ?? false,
       ...(query.filter ? { passes: compileFilter(query.filter) } : {}),
       ...(query.hybrid ? { hybrid: query.hybrid } : {}),
     };
     const { hits, exact } = find({ metric, ...it }, question, now_ms);
-    const include = query.include ?? DEFAULT_INCLUDE;
     const results = hits.map(({ slot, score, distance, ranks }) => ({
       id: it.shelf.id(slot),
       score,
       distance,
       ...(ranks ? { ranks } : {}),
-      ...told(it, slot, include),
+      ...told(it, slot, query.include),
     }));
     return { results, exact };
   },

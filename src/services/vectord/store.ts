@@ -32,6 +32,9 @@ export interface StoredItem {
   readonly expires_ms: number | null;
 }
 
+/** An item with its vector. */
+export type WholeItem = JudgedItem & { readonly vector: Float32Array };
+
 /** What a write changed. */
 export interface Change {
   /** The highest key there is. */
@@ -64,7 +67,7 @@ export class ItemWriter {
   readonly settings: IndexSettings;
   readonly #db: Database;
   /** Upserts by id, all or nothing. */
-  readonly add: (items: readonly JudgedItem[]) => Change;
+  readonly add: (items: readonly WholeItem[]) => Change;
   /** Answers with the keys that were there. */
   readonly removeKeys: (keys: readonly number[]) => number[];
 
@@ -87,7 +90,7 @@ export class ItemWriter {
     };
     const textOf = db.query<{ text: string | null }, [number]>("SELECT text FROM items WHERE key = ?");
 
-    const add = db.transaction((items: readonly JudgedItem[]) => {
+    const add = db.transaction((items: readonly WholeItem[]) => {
       const removed: number[] = [];
       let last_key = 0;
       for (const { id, vector, metadata, text, expires_ms } of items) {

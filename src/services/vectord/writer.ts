@@ -1,7 +1,7 @@
 /** The Worker that writes: judges batches and commits them, so that no commit stalls the loop. */
 
 import { LakeError } from "../../shared/errors.ts";
-import { type BatchLimits, judgeBatch } from "./batch.ts";
+import { type BatchLimits, type JudgedItem, judgeBatch } from "./batch.ts";
 import { createFolder, itemsPath, removeFolder } from "./folders.ts";
 import { serve } from "./line.ts";
 import type { Batch, IndexSettings } from "./schema.ts";
@@ -15,6 +15,9 @@ export interface WriterSettings {
 }
 
 const open = new Map<string, { writer: ItemWriter; count: number }>();
+/** Batches that wait for vectors of their texts. */
+const unfinished = new Map<number, readonly JudgedItem[]>();
+let tickets = 0;
 let settings: WriterSettings;
 
 const api = {
@@ -35,7 +38,8 @@ const api = {
     open.delete(name);
     removeFolder(settings.root, name);
   },
-  add(name: string, batch: Batch): Change {
+  /** Commits; or, where vectors are to be made first, keeps the batch under a ticket. */
+  add(name: string, batch: Batch): { change: Change } | { ticket: number; texts: string[] } {
     const it = known(name);
     const items = judgeBatch(batch, it.writer.settings, settings.limits);
     if (it.count + items.length > settings.max_index_items)
@@ -43,9 +47,20 @@ const api = {
         "resource_limit",
         `Index "${name}" may hold at most ${settings.max_index_items} items (vectord.max_index_items; it has ${it.count}).`,
       );
-    const change = it.writer.add(items);
-    it.count += change.added;
-    return change;
+    const texts = items.flatMap(({ vector, text }) => (vector === undefined ? [text ?? ""] : []));
+    if (texts.length === 0) return { change: commit(name, items, []) };
+    const ticket = ++tickets;
+    unfinished.set(ticket, items);
+    return { ticket, texts };
+  },
+  /** Commits what lies under a ticket, with the vectors of its texts in their order. */
+  finish(name: string, ticket: number, vectors: readonly Float32Array[]): Change {
+    const items = unfinished.get(ticket) ?? [];
+    unfinished.delete(ticket);
+    return commit(name, items, vectors);
+  },
+  forget(ticket: number): void {
+    unfinished.delete(ticket);
   },
   removeIds(name: string, ids: readonly string[]): number[] {
     return counted(name, known(name).writer.removeIds(ids));
@@ -67,6 +82,24 @@ function known(name: string) {
   const it = open.get(name);
   if (!it) throw new LakeError("not_found", `There is no index "${name}".`);
   return it;
+}
+
+function commit(name: string, items: readonly JudgedItem[], made: readonly Float32Array[]): Change {
+  const it = known(name);
+  const { dimension, model } = it.writer.settings;
+  const rest = made.values();
+  const whole = items.map((item) => {
+    const vector = item.vector ?? rest.next().value;
+    if (vector?.length !== dimension)
+      throw new LakeError(
+        "unavailable",
+        `Model "${model}" made no vector of ${dimension} numbers, as the index needs.`,
+      );
+    return { ...item, vector };
+  });
+  const change = it.writer.add(whole);
+  it.count += change.added;
+  return change;
 }
 
 function counted(name: string, removed: number[]): number[] {
