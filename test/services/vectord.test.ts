@@ -340,6 +340,16 @@ inBothCompositions("vectord", (start) => {
     const long = { id: "long", text: "word ".repeat(10_000) };
     expect(await calls.add("texts", [long])).toEqual({ added: 1, replaced: 0, truncated: 1 });
 
+    const heavy = Array.from({ length: 30 }, (_, at) => ({
+      id: `heavy ${at}`,
+      text: `tree ${"\n".repeat(200_000)}`,
+    }));
+    const lines = heavy.map((it) => JSON.stringify(it)).join("\n");
+    const loaded = await calls.send("POST", "/texts/add", lines, "application/x-ndjson");
+    expect(loaded).toEqual({ status: 200, body: { added: 30, replaced: 0, truncated: 30 } });
+    expect((await calls.search("texts", { text: "tree", hybrid: {} })).results).toHaveLength(10);
+    await calls.remove("texts", { ids: heavy.map((it) => it.id) });
+
     const plain = await calls.search("texts", { text: "fox", hybrid: { soft: 0 }, include: ["text"] });
     const soft = await calls.search("texts", { text: "fox", hybrid: {}, include: ["text"] });
     expect(soft.results[0]).toMatchObject({ id: "fox", text: items[0]?.text, ranks: { bm25: 1, vector: 1 } });

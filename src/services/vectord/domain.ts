@@ -1,6 +1,7 @@
 /** The rules of indexes: what is written is committed first, then told to the searcher, then acknowledged. */
 import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
+import { embedAll } from "./embed.ts";
 import type { Line } from "./line.ts";
 import {
   type Added,
@@ -37,8 +38,7 @@ export interface VectorOptions {
 /** An index that is open, or why it can't be used. */
 type Known = { readonly model: string | null } | { readonly unfit: string };
 
-/** Texts sent to embedd at a time, and batches that may wait for their vectors. */
-const TEXTS_AT_ONCE = 256;
+/** Batches that may wait for their vectors. */
 const MAX_EMBEDDING = 16;
 const DEFAULT_K = 10;
 const DEFAULTS = { metric: "cosine", quantization: "f16", connectivity: 16, ef_construction: 128 } as const;
@@ -145,8 +145,6 @@ export class Vectors implements Vectord {
     { ticket, texts }: { ticket: number; texts: string[] },
   ): Promise<{ change: Change; truncated: number }> {
     const { writer, embedd } = this.#options;
-    const vectors: Float32Array[] = [];
-    let truncated = 0;
     this.#embedding++;
     try {
       if (this.#embedding > MAX_EMBEDDING)
@@ -157,16 +155,7 @@ export class Vectors implements Vectord {
             retry_after_s: 1,
           },
         );
-      for (let at = 0; at < texts.length; at += TEXTS_AT_ONCE) {
-        const some = texts.slice(at, at + TEXTS_AT_ONCE);
-        const made = await embedd.embed({
-          texts: some,
-          ...(model === null ? {} : { model }),
-          truncate: true,
-        });
-        vectors.push(...made.vectors);
-        truncated += made.truncated.length;
-      }
+      const { vectors, truncated } = await embedAll(embedd, texts, model);
       return { change: await writer.insist("finish", [name, ticket, vectors]), truncated };
     } catch (error) {
       await writer.insist("forget", [ticket]);
@@ -219,8 +208,8 @@ export class Vectors implements Vectord {
         "invalid",
         `Index "${name}" has no model to make a vector of the text: send the vector.`,
       );
-    const made = await this.#options.embedd.embed({ texts: [text as string], model, truncate: true });
-    return Array.from(made.vectors[0] as Float32Array);
+    const { vectors } = await embedAll(this.#options.embedd, [text as string], model);
+    return Array.from(vectors[0] as Float32Array);
   }
 
   /** What an index is made with where not all is said: a model tells its dimension, and is asked for it. */

@@ -15,6 +15,9 @@ const GRAPH_CANDIDATE = 10;
 const GRAPH_SEARCH = 500;
 /** Taken from the graph beyond what should do, so that one look is mostly enough. */
 const SLACK = 1.2;
+/** Scored again by the vectors as sent, of what the graph ranks by its coarser ones: so many for each result, and more. */
+const RESCORED_FOR_EACH = 3;
+const RESCORED_MORE = 16;
 /** A hybrid search fuses so many of each side. */
 const SIDE = 100;
 const MAX_WORDS = 64;
@@ -81,15 +84,13 @@ class Search {
     const { shelf, graph } = this.sources;
     const all = this.#passing?.length ?? shelf.size;
     const ef = Math.max(this.question.ef, k);
+    // The graph looks at its own ef by itself; with a filter as many must pass as are looked at without one.
+    const enough = this.#passing || ef > graph.ef ? ef : k * RESCORED_FOR_EACH + RESCORED_MORE;
+    const share = all === shelf.size ? 1 : (SLACK * shelf.size) / all;
     if (all > 0)
-      for (
-        let wanted = all === shelf.size ? ef : Math.ceil((SLACK * ef * shelf.size) / all);
-        !this.#isExactCheaper(all, wanted);
-        wanted *= 2
-      ) {
+      for (let wanted = Math.ceil(enough * share); !this.#isExactCheaper(all, wanted); wanted *= 2) {
         const found = this.#fromGraph(wanted);
-        // As many that pass as are looked at without a filter: then recall with one is not worse.
-        if (found.length >= Math.min(ef, all) || wanted >= graph.size)
+        if (found.length >= Math.min(enough, all) || wanted >= graph.size)
           return { hits: this.#order(found.concat(this.#waiting()), k), exact: false };
       }
     return { hits: this.#order(this.#passing ?? shelf.live(this.now_ms), k), exact: true };
@@ -97,7 +98,7 @@ class Search {
 
   #isExactCheaper(all: number, wanted: number): boolean {
     const { graph } = this.sources;
-    const by_graph = GRAPH_SEARCH + wanted * GRAPH_CANDIDATE + graph.waiting.length;
+    const by_graph = GRAPH_SEARCH + Math.max(wanted, graph.ef) * GRAPH_CANDIDATE + graph.waiting.length;
     return this.question.exact || graph.size === 0 || all <= by_graph;
   }
 

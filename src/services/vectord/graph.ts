@@ -23,7 +23,7 @@ const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
 const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
 const LINK_BYTES = 5;
 /** Vectors added in one go: what a search may have to wait for. */
-const STEP_VECTORS = 8;
+const STEP_VECTORS = 4;
 /** The graph is built anew once it holds this many masked vectors, and as many as a part of it. */
 const MASKED_MIN = 1000;
 const MASKED_SHARE = 0.3;
@@ -56,7 +56,13 @@ export class Graph {
   #next: Growth | undefined;
   #saved_key = -1;
 
-  constructor(folder: string, settings: IndexSettings, shelf: Shelf) {
+  /** @param ef candidates that each search looks at, at least */
+  constructor(
+    folder: string,
+    settings: IndexSettings,
+    shelf: Shelf,
+    readonly ef: number,
+  ) {
     this.#folder = folder;
     this.#settings = settings;
     this.#shelf = shelf;
@@ -142,7 +148,7 @@ export class Graph {
       quantization: SCALAR[quantization],
       connectivity,
       expansion_add: ef_construction,
-      expansion_search: connectivity,
+      expansion_search: this.ef,
       multi: false,
     });
     return { index, covers_key: 0, waiting: [], size: 0 };

@@ -58,7 +58,7 @@ const api = {
       for (const row of rows) shelf.put(row);
       last_key = rows.at(-1)?.key ?? last_key;
     }
-    const graph = new Graph(join(settings.root, name), reader.settings, shelf);
+    const graph = new Graph(join(settings.root, name), reader.settings, shelf, settings.ef_search);
     held.set(name, { name, reader, shelf, graph, last_key, save: undefined });
     pump();
   },

@@ -1,5 +1,6 @@
 /** The third score of a hybrid search: soft matches of single words, by embedd (measured: docs/vectors.md). */
 import type { Embedd } from "../embedd/schema.ts";
+import { CHARS_AT_ONCE } from "./embed.ts";
 import type { Hit } from "./schema.ts";
 
 /** Texts of up to so many tokens weigh in full: in long ones everything has something near it. */
@@ -19,7 +20,9 @@ export async function addSoftMatches(
 ): Promise<Hit[]> {
   const worded = candidates.filter((it) => isWorded(it.text));
   if (worded.length === 0) return candidates.slice(0, k);
-  const texts = worded.map((it) => it.text ?? "");
+  // Of long texts the beginning does: the longer they are, the less their soft matches weigh.
+  const chars = Math.floor(CHARS_AT_ONCE / worded.length);
+  const texts = worded.map((it) => it.text?.slice(0, chars) ?? "");
   const { scores, mean_tokens } = await embedd.match({ query, texts, truncate: true });
   const trusted = weight * Math.min(1, SHORT_TOKENS / Math.max(1, mean_tokens));
   const soft = new Map(worded.map((it, at) => [it, trusted * (scores[at] ?? 0)]));
