@@ -50,6 +50,7 @@ export function createGateway({ target, door, metrics, services, upstreams }: Ga
       { ...door.needs(`${is_gateway ? "gateway" : target}:read`), detail: METRICS },
     );
 
+  if (is_gateway) app.get("/", ({ redirect }) => redirect("/swagger", 302), { detail: { hide: true } });
   for (const service of services.values())
     app.use(is_gateway ? new Elysia({ prefix, normalize: false }).use(service.routes) : service.routes);
   const document = openApi({ app, services: services.values(), prefix, upstreams });

@@ -191,8 +191,16 @@ export class Edge {
     const route = this.#routes.find(method, path);
     if (route) return route;
     const allow = this.#routes.allowed(path);
-    if (allow === undefined) throw new LakeError("not_found", `There is no route ${method} ${path}.`);
+    if (allow === undefined)
+      throw new LakeError("not_found", `There is no route ${method} ${path}.${this.#hintFor(path)}`);
     throw new LakeError("method_not_allowed", `${path} takes ${allow.join(", ")}, not ${method}.`, { allow });
+  }
+
+  /** Where the path is one but for the edge's /v1. */
+  #hintFor(path: string): string {
+    const there = `/v1${path}`;
+    const is_route = this.#forwards.has(prefixOf(there)) || this.#routes.allowed(there) !== undefined;
+    return is_route ? ` Did you mean ${there}? All routes are listed at /swagger.` : "";
   }
 
   /** Makes an answer ready for the client, and tells of it. @returns it, or a problem where that failed */

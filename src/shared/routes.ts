@@ -22,7 +22,7 @@ interface Pattern {
 }
 
 /** Paths that are open without a key; every other route must say what it needs. */
-const OPEN = /^\/(health|swagger(\/.*)?)$/;
+const OPEN = /^\/(health|swagger(\/.*)?)?$/;
 const ANY = "ALL";
 
 export class RouteTable {

@@ -89,3 +89,16 @@ inBothCompositions("a refusal", (start) => {
     ]);
   });
 });
+
+inBothCompositions("a stranger", (start) => {
+  test("is led from / and from a path without /v1 to the API's page", async () => {
+    const house = await start();
+    const root = await fetch(house.url, { redirect: "manual" });
+    expect([root.status, root.headers.get("location")]).toEqual([302, "/swagger"]);
+    const sql = await fetch(`${house.url}/sql`, post({ sql: "SELECT 1" }));
+    expect([sql.status, ((await sql.json()) as Problem).detail]).toEqual([
+      404,
+      "There is no route POST /sql. Did you mean /v1/sql? All routes are listed at /swagger.",
+    ]);
+  });
+});
