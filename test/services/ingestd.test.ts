@@ -281,6 +281,14 @@ inBothCompositions("ingestd: files", (start) => {
     const detail = async (query: string, body: BodyInit, headers = {}) =>
       (await send(lake.url, query, body, headers)).body.detail;
     expect(await detail("name=no&format=parquet", "not parquet")).toContain("can't be read as Parquet");
+    const noise = new Uint8Array([
+      ...Buffer.from("PAR1"),
+      ...new Uint8Array(40).fill(7),
+      ...Buffer.from("PAR1"),
+    ]);
+    const broken = await send(lake.url, "name=no&format=parquet", noise);
+    expect(broken.body.detail).toContain("can't be read as Parquet");
+    expect(JSON.stringify(broken.body)).not.toContain(lake.data_dir);
     expect(await detail("name=no", Buffer.from("\ufeffa,b\n1,2", "utf16le"))).toContain("UTF-16");
     expect(await detail("name=no&key=id", CSV)).toContain("mode=upsert");
     expect(await detail("name=no&types=nope:long", CSV)).toContain('"nope"');

@@ -108,7 +108,11 @@ async function convertParquet(
     });
   } catch (error) {
     if (error instanceof LakeError) throw error;
-    throw new LakeError("invalid", `The file can't be read as Parquet: ${firstLine(error)}`);
+    // DuckDB names the file by its path here, which is no business of the sender's.
+    const why = firstLine(error)
+      .replaceAll(request.input, "it")
+      .replace(/^[A-Z][A-Za-z ]* Error: /, "");
+    throw new LakeError("invalid", `The file can't be read as Parquet: ${why}`);
   }
   phase("converting", statSync(request.input).size);
   const source = parquetSource(request.input, columns);
