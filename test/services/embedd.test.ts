@@ -71,11 +71,11 @@ inBothCompositions("embedd", (start) => {
     const house = await start({ LAKEHOUSE_EMBEDD_MAX_TEXTS: "3" });
     const cases: [Record<string, unknown>, number, string | RegExp][] = [
       [{ texts: ["a", "b", "c", "d"] }, 400, "Send 1 to 3 texts at a time (got 4)."],
-      [{ texts: [] }, 400, /\/texts/],
+      [{ texts: [] }, 400, /texts must be a list, not empty/],
       [{ texts: ["a"], model: "gpt" }, 404, `There is no embedding model "gpt": there are ${MODEL_NAME}.`],
       [{ texts: ["a"], dimensions: 257 }, 400, `${MODEL_NAME} has 256 dimensions (dimensions: 257).`],
-      [{ texts: [7] }, 400, /\/texts\/0/],
-      [{ texts: ["a"], colour: 1 }, 400, /\/colour/],
+      [{ texts: [7] }, 400, /texts\/0 must be a text/],
+      [{ texts: ["a"], colour: 1 }, 400, /colour is not known/],
     ];
     for (const [body, status, detail] of cases) {
       const problem = await refused(house, body);
