@@ -21,6 +21,10 @@ export async function startBun(args: string[], env: Record<string, string> = {})
     stderr: "inherit",
   });
   const url = await listening(child.stdout);
+  return runningIn(directory, url, child);
+}
+
+function runningIn(directory: string, url: string, child: Bun.Subprocess): Running {
   return {
     url,
     pid: child.pid,
@@ -68,15 +72,7 @@ http {
   const child = Bun.spawn(["nginx", "-p", directory, "-c", config], { stdout: "ignore", stderr: "ignore" });
   const url = `http://127.0.0.1:${port}`;
   await answering(url);
-  return {
-    url,
-    pid: child.pid,
-    stop: async () => {
-      child.kill("SIGTERM");
-      await child.exited;
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
+  return runningIn(directory, url, child);
 }
 
 function freePort(): number {

@@ -186,17 +186,16 @@ function wider(table: string, column: FileColumn): IcebergType {
 
 /** The table's type after taking the file's, values of which must all fit. */
 function merge(table: IcebergType, file: IcebergType, path: string, plan: Plan): IcebergType {
+  const differ = () => {
+    const [of_table, of_file] = [typeText(table), typeText(file)];
+    plan.differences.push({ column: path, table: of_table, file: of_file, problem: "other type" });
+    return table;
+  };
   if (typeof table === "string" || typeof file === "string") {
     if (fits(file, table) || (plan.lenient && file === "long" && table === "double")) return table;
     if (typeof table === "string" && plan.evolve && promotes(table, file))
       return widenTo(table, file, path, plan);
-    plan.differences.push({
-      column: path,
-      table: typeText(table),
-      file: typeText(file),
-      problem: "other type",
-    });
-    return table;
+    return differ();
   }
   if (table.type === "list" && file.type === "list")
     return { ...table, element: merge(table.element, file.element, `${path}.element`, plan) };
@@ -204,13 +203,7 @@ function merge(table: IcebergType, file: IcebergType, path: string, plan: Plan):
     return { ...table, value: merge(table.value, file.value, `${path}.value`, plan) };
   if (table.type === "struct" && file.type === "struct")
     return mergeStruct(table.fields, file.fields, path, plan);
-  plan.differences.push({
-    column: path,
-    table: typeText(table),
-    file: typeText(file),
-    problem: "other type",
-  });
-  return table;
+  return differ();
 }
 
 function mergeStruct(table: IcebergField[], file: IcebergField[], path: string, plan: Plan): IcebergType {

@@ -1,22 +1,8 @@
 /** Iceberg's types and DuckDB's: names both ways, and field ids as Parquet wants them. */
 import { type DuckDBType, DuckDBTypeId } from "@duckdb/node-api";
+import { DUCKDB_NAMES } from "../../shared/duckdb_names.ts";
 import { LakeError } from "../../shared/errors.ts";
 import type { IcebergField, IcebergType } from "../catalogd/schema.ts";
-
-const SQL_NAMES: Record<string, string> = {
-  boolean: "BOOLEAN",
-  int: "INTEGER",
-  long: "BIGINT",
-  float: "FLOAT",
-  double: "DOUBLE",
-  date: "DATE",
-  time: "TIME",
-  timestamp: "TIMESTAMP",
-  timestamptz: "TIMESTAMPTZ",
-  string: "VARCHAR",
-  uuid: "UUID",
-  binary: "BLOB",
-};
 
 /** What people also call the types, for the `types` option. */
 const SYNONYMS: Record<string, string> = {
@@ -57,7 +43,7 @@ export function sqlType(type: IcebergType): string {
   }
   const decimal = decimalOf(type);
   if (decimal) return `DECIMAL(${decimal.precision},${decimal.scale})`;
-  const name = SQL_NAMES[type];
+  const name = DUCKDB_NAMES[type];
   if (name === undefined)
     throw new LakeError("invalid", `Columns of type ${type} can't be written by ingest.`);
   return name;
@@ -84,11 +70,11 @@ export function parseTypes(text: string): Map<string, string> {
     const type = SYNONYMS[given] ?? given.replace(/^numeric\(/, "decimal(").replaceAll(" ", "");
     const decimal = decimalOf(type);
     const known =
-      Object.hasOwn(SQL_NAMES, type) || (decimal && decimal.precision <= 38 && decimal.precision >= 1);
+      Object.hasOwn(DUCKDB_NAMES, type) || (decimal && decimal.precision <= 38 && decimal.precision >= 1);
     if (colon <= 0 || name === "" || !known || (decimal && decimal.scale > decimal.precision))
       throw new LakeError(
         "invalid",
-        `types: "${part.slice(0, 200)}" is not name:type; known types are ${Object.keys(SQL_NAMES).join(", ")} and decimal(p,s), as in types=id:string,price:decimal(10,2).`,
+        `types: "${part.slice(0, 200)}" is not name:type; known types are ${Object.keys(DUCKDB_NAMES).join(", ")} and decimal(p,s), as in types=id:string,price:decimal(10,2).`,
       );
     types.set(name.toLowerCase(), type);
   }

@@ -2,7 +2,9 @@
  * A table as a view over its Parquet files: columns by field id (renamed, added and widened ones too, by
  * name mapping where a file has no ids), position deletes left out.
  */
+
 import type { DuckDBConnection } from "@duckdb/node-api";
+import { DUCKDB_NAMES } from "../../shared/duckdb_names.ts";
 import type { IcebergField, IcebergType } from "../catalogd/schema.ts";
 import { QueryFailure } from "./failure.ts";
 import type { Footer, Footers, PhysicalColumn } from "./footers.ts";
@@ -217,21 +219,6 @@ function project(
   return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${members.join(", ")}) END`;
 }
 
-const PRIMITIVES: Record<string, string> = {
-  boolean: "BOOLEAN",
-  int: "INTEGER",
-  long: "BIGINT",
-  float: "FLOAT",
-  double: "DOUBLE",
-  date: "DATE",
-  time: "TIME",
-  timestamp: "TIMESTAMP",
-  timestamptz: "TIMESTAMPTZ",
-  string: "VARCHAR",
-  uuid: "UUID",
-  binary: "BLOB",
-};
-
 /** DuckDB's name of an Iceberg type (spec, "Schemas and Data Types"). @throws QueryFailure for a type of v3 */
 export function duckdbType(type: IcebergType): string {
   if (typeof type !== "string") {
@@ -239,7 +226,7 @@ export function duckdbType(type: IcebergType): string {
     if (type.type === "map") return `MAP(${duckdbType(type.key)}, ${duckdbType(type.value)})`;
     return `STRUCT(${type.fields.map((field) => `${quoteName(field.name)} ${duckdbType(field.type)}`).join(", ")})`;
   }
-  const known = PRIMITIVES[type];
+  const known = DUCKDB_NAMES[type];
   if (known) return known;
   const decimal = /^decimal\((\d+), ?(\d+)\)$/.exec(type);
   if (decimal) return `DECIMAL(${decimal[1]}, ${decimal[2]})`;
