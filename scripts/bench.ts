@@ -1,6 +1,7 @@
 /**
  * Runs the benchmarks of scripts/bench one after another, each in a process of its own, and writes what
- * they measured to docs/benchmarks.md. `npm run bench [-- name…]` runs only those and keeps the rest.
+ * they measured to docs/benchmarks.md. `npm run bench [-- name…]` runs only those and keeps the rest; options
+ * after the names (`npm run bench -- retrieval --sets FOLDER`) are handed to each of them.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
@@ -29,14 +30,14 @@ function benchmarks(): string[] {
 }
 
 /** Runs one in a fresh process, which writes its rows to a file. @throws Error where it fails or takes too long */
-async function measure(name: string): Promise<Row[]> {
+async function measure(name: string, options: readonly string[]): Promise<Row[]> {
   const scratch = mkdtempSync(join(tmpdir(), "lakehouse-bench-"));
   const out = join(scratch, "rows.json");
   const code = `import { run } from ${JSON.stringify(join(BENCHES, `${name}.ts`))};
 await Bun.write(${JSON.stringify(out)}, JSON.stringify(await run()));
 process.exit(0);`;
   try {
-    const child = Bun.spawn([process.execPath, "-e", code], {
+    const child = Bun.spawn([process.execPath, "-e", code, "--", ...options], {
       stdio: ["ignore", "inherit", "inherit"],
       timeout: LIMIT_MS,
     });
@@ -84,8 +85,11 @@ function report(fresh: ReadonlyMap<string, string>, known: readonly string[]): s
   return `${[INTRODUCTION, ...kept].map((text) => text.trim()).join("\n\n")}\n`;
 }
 
-async function main(asked: readonly string[]): Promise<number> {
+async function main(given: readonly string[]): Promise<number> {
   const known = benchmarks();
+  const first_option = given.findIndex((word) => word.startsWith("--"));
+  const asked = first_option < 0 ? given : given.slice(0, first_option);
+  const options = given.slice(asked.length);
   const unknown = asked.filter((name) => !known.includes(name));
   if (unknown.length > 0) {
     console.error(`no benchmark is called ${unknown.join(", ")} (there are: ${known.join(", ")})`);
@@ -96,7 +100,7 @@ async function main(asked: readonly string[]): Promise<number> {
   for (const name of asked.length > 0 ? asked : known) {
     console.log(`\n── ${name}`);
     try {
-      const rows = await measure(name);
+      const rows = await measure(name, options);
       printRows(rows);
       fell_short += rows.filter(({ met }) => !met).length;
       fresh.set(name, section(name, rows));
