@@ -9,7 +9,7 @@ export function createVectordClient(http: HttpClient): Vectord {
   const post = <T>(at: string, json: unknown) => http.json<T>(at, { method: "POST", json });
   return {
     create: (index) => post<IndexInfo>("/vectors/index", index),
-    list: (query) => http.json<IndexPage>("/vectors/index", { query }),
+    list: ({ limit, cursor }) => http.json<IndexPage>("/vectors/index", { query: { limit, cursor } }),
     index: (name) => http.json<IndexInfo>(path(name)),
     drop: async (name) => {
       await http.call(path(name), { method: "DELETE" });

@@ -18,6 +18,7 @@ import {
   type Items,
   LIST_LIMIT,
   type PageOptions,
+  RESERVED,
   type SearchQuery,
   type Vectord,
 } from "./schema.ts";
@@ -97,8 +98,11 @@ export class Vectors implements Vectord {
     return this.index(name);
   }
 
-  async list({ limit = LIST_LIMIT, cursor }: PageOptions): Promise<IndexPage> {
-    const names = [...this.#indexes.keys()].sort().filter((name) => cursor === undefined || name > cursor);
+  async list({ limit = LIST_LIMIT, cursor, without_reserved }: PageOptions): Promise<IndexPage> {
+    const names = [...this.#indexes.keys()]
+      .filter((name) => !(without_reserved && name.startsWith(RESERVED)))
+      .sort()
+      .filter((name) => cursor === undefined || name > cursor);
     const page = names.slice(0, limit).filter((name) => !this.unfit().includes(name));
     const last = names.length > limit ? names[limit - 1] : undefined;
     const indexes = await Promise.all(page.map((name) => this.#options.searcher.insist("info", [name])));

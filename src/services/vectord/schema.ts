@@ -23,11 +23,14 @@ export const DEFAULT_WEIGHTS = { bm25: 0.3, vector: 0.7, soft: 1 };
 const oneOf = <T extends string>(values: readonly T[], description: string) =>
   t.Unsafe<T>(t.String({ pattern: `^(${values.join("|")})$`, enum: values, description }));
 
-export const NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,127}$";
+export const NAME_PATTERN = "^[a-z0-9_][a-z0-9_-]{0,127}$";
+/** An index whose name begins so belongs to a service of this lake, which alone reads and writes it. */
+export const RESERVED = "_";
 export const NameParams = t.Object({
   name: t.String({
     pattern: NAME_PATTERN,
-    description: "the index's name: a-z, 0-9, _ and -, at most 128 characters, a letter or digit first",
+    description:
+      "the index's name: a-z, 0-9, _ and -, at most 128 characters, a letter or digit first (_ first is for the lake's own services)",
   }),
 });
 
@@ -112,7 +115,10 @@ export const PageQuery = t.Object({
   ),
   cursor: t.Optional(t.String({ maxLength: 128, description: "next_cursor of the page before" })),
 });
-export type PageOptions = Static<typeof PageQuery>;
+export interface PageOptions extends Static<typeof PageQuery> {
+  /** Leaves out the indexes of the lake's services. */
+  readonly without_reserved?: boolean;
+}
 export const IndexPageSchema = t.Object({
   indexes: t.Array(IndexSchema, { description: "by name" }),
   next_cursor: t.Nullable(t.String()),
