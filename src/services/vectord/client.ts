@@ -11,6 +11,7 @@ export function createVectordClient(http: HttpClient): Vectord {
     create: (index) => post<IndexInfo>("/vectors/index", index),
     list: ({ limit, cursor }) => http.json<IndexPage>("/vectors/index", { query: { limit, cursor } }),
     index: (name) => http.json<IndexInfo>(path(name)),
+    fields: (name, change) => post<IndexInfo>(`${path(name)}/fields`, change),
     drop: async (name) => {
       await http.call(path(name), { method: "DELETE" });
     },

@@ -17,6 +17,7 @@ const INDEX = {
   quantization: "f16",
   connectivity: 16,
   ef_construction: 128,
+  indexed: ["city"],
   state: "ready",
   items: 2,
   waiting: 0,
@@ -36,7 +37,7 @@ export const documentation = {
     service,
     summary: "Make an index",
     description: "Named for good with its dimension and metric. Scores of each metric: docs/vectors.md.",
-    example: { name: "articles", dimension: 3, metric: "cosine" },
+    example: { name: "articles", dimension: 3, metric: "cosine", indexed: ["city"] },
     answers: { 201: { description: "Made", schema: IndexSchema, example: { ...INDEX, items: 0 } } },
     problems: [400, 401, 403, 409, 413, 503],
   }),
@@ -59,6 +60,15 @@ export const documentation = {
     description: "Its settings, counts, files, and an estimate of its memory.",
     answers: { 200: { description: "The index", schema: IndexSchema, example: INDEX } },
     problems: [400, 401, 403, 404, 503],
+  }),
+  fields: describe({
+    service,
+    summary: "Index fields of the metadata",
+    description:
+      "Filters on an indexed field ask no item; answers are the same without. Fields added later are read in between searches, `state` being `building` until they serve.",
+    example: { add: ["city", "author.name"] },
+    answers: { 200: { description: "The index", schema: IndexSchema, example: INDEX } },
+    problems: [400, 401, 403, 404, 413, 503],
   }),
   drop: describe({
     service,

@@ -10,6 +10,7 @@ import {
   DEFAULT_WEIGHTS,
   type Deleted,
   type DeleteQuery,
+  type FieldsChange,
   type Found,
   type GetQuery,
   type IndexInfo,
@@ -42,7 +43,13 @@ type Known = { readonly model: string | null } | { readonly unfit: string };
 /** Batches that may wait for their vectors. */
 const MAX_EMBEDDING = 16;
 const DEFAULT_K = 10;
-const DEFAULTS = { metric: "cosine", quantization: "f16", connectivity: 16, ef_construction: 128 } as const;
+const DEFAULTS = {
+  metric: "cosine",
+  quantization: "f16",
+  connectivity: 16,
+  ef_construction: 128,
+  indexed: [],
+} as const;
 
 export class Vectors implements Vectord {
   readonly #options: VectorOptions;
@@ -112,6 +119,13 @@ export class Vectors implements Vectord {
   async index(name: string): Promise<IndexInfo> {
     this.#known(name);
     return this.#options.searcher.insist("info", [name]);
+  }
+
+  async fields(name: string, change: FieldsChange): Promise<IndexInfo> {
+    this.#known(name);
+    const { writer, searcher } = this.#options;
+    await searcher.insist("declare", [name, await writer.insist("declare", [name, change])]);
+    return this.index(name);
   }
 
   async drop(name: string): Promise<void> {

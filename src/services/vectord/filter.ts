@@ -8,37 +8,57 @@ import {
   type Filter,
   FilterSchema,
   type Scalar,
-} from "./schema.ts";
+} from "./filter_schema.ts";
 
 export type Metadata = Readonly<Record<string, unknown>> | null;
-export type Predicate = (metadata: Metadata) => boolean;
+/** What is asked of the values at a key. */
+export type Test = { readonly kind: "any"; readonly values: ReadonlySet<Scalar> } | RangeTest | Existence;
+export interface RangeTest {
+  readonly kind: "range";
+  readonly range: Range;
+  within(value: unknown): boolean;
+}
+export interface Existence {
+  readonly kind: "exists" | "is_null";
+  readonly wanted: boolean;
+}
+/** A condition, judged. */
+export interface Question {
+  readonly key: string;
+  readonly test: Test;
+  passes(metadata: Metadata): boolean;
+}
+/** A filter, judged. */
+export interface FilterTree {
+  readonly must: readonly (FilterTree | Question)[];
+  readonly should: readonly (FilterTree | Question)[];
+  readonly must_not: readonly (FilterTree | Question)[];
+}
+type Range = NonNullable<Condition["range"]>;
 
 const MAX_DEPTH = 8;
 
 /** @throws LakeError invalid, naming the clause */
-export function compileFilter(filter: Filter): Predicate {
-  return compile(filter, "filter", 1);
+export function readFilter(filter: Filter): FilterTree {
+  return readTree(filter, "filter", 1);
 }
 
-function compile(filter: Filter, path: string, depth: number): Predicate {
+function readTree(filter: Filter, path: string, depth: number): FilterTree {
   if (depth > MAX_DEPTH) throw new LakeError("invalid", `${path} nests deeper than ${MAX_DEPTH} filters.`);
   refuse(FilterSchema, filter, path);
-  const all = (clauses: Clause[] | undefined, name: string) =>
-    clauses?.map((clause, at) => compileClause(clause, `${path}/${name}/${at}`, depth)) ?? [];
-  const must = all(filter.must, "must");
-  const should = all(filter.should, "should");
-  const must_not = all(filter.must_not, "must_not");
-  return (metadata) =>
-    must.every((it) => it(metadata)) &&
-    (should.length === 0 || should.some((it) => it(metadata))) &&
-    !must_not.some((it) => it(metadata));
+  const all = (name: "must" | "should" | "must_not") =>
+    filter[name]?.map((clause, at) => readClause(clause, `${path}/${name}/${at}`, depth)) ?? [];
+  return { must: all("must"), should: all("should"), must_not: all("must_not") };
 }
 
-function compileClause(clause: Clause, path: string, depth: number): Predicate {
+function readClause(clause: Clause, path: string, depth: number): FilterTree | Question {
   if (typeof clause === "object" && clause !== null && !("key" in clause))
-    return compile(clause, path, depth + 1);
+    return readTree(clause, path, depth + 1);
   refuse(ConditionSchema, clause, path);
-  return compileCondition(clause as Condition);
+  const { key } = clause as Condition;
+  const test = readTest(clause as Condition);
+  const way = readPath(key);
+  return { key, test, passes: (metadata) => passes(test, metadata, way) };
 }
 
 function refuse(schema: typeof FilterSchema | typeof ConditionSchema, value: unknown, path: string): void {
@@ -49,24 +69,25 @@ function refuse(schema: typeof FilterSchema | typeof ConditionSchema, value: unk
     });
 }
 
+function readTest({ match, any, range, exists, is_null }: Condition): Test {
+  if (match !== undefined) return { kind: "any", values: new Set([match]) };
+  if (any !== undefined) return { kind: "any", values: new Set(any) };
+  if (range !== undefined) return { kind: "range", range, within: compileRange(range) };
+  return exists === undefined
+    ? { kind: "is_null", wanted: is_null as boolean }
+    : { kind: "exists", wanted: exists };
+}
+
 /** `match`, `any` and `range` hold where any of the values at the key does: an array is its elements. */
-function compileCondition({ key, match, any, range, exists, is_null }: Condition): Predicate {
-  const path = key.split(".");
-  if (match !== undefined) return (metadata) => someAt(metadata, path, (it) => it === match);
-  if (any !== undefined) {
-    const wanted = new Set<unknown>(any satisfies Scalar[]);
-    return (metadata) => someAt(metadata, path, (it) => wanted.has(it));
-  }
-  if (range !== undefined) {
-    const within = compileRange(range);
-    return (metadata) => someAt(metadata, path, within);
-  }
-  if (exists !== undefined) return (metadata) => someAt(metadata, path, (it) => it !== null) === exists;
-  return (metadata) => isNull(metadata, path) === is_null;
+function passes(test: Test, metadata: Metadata, path: readonly string[]): boolean {
+  if (test.kind === "any") return someAt(metadata, path, (it) => test.values.has(it as Scalar));
+  if (test.kind === "range") return someAt(metadata, path, test.within);
+  if (test.kind === "exists") return someAt(metadata, path, (it) => it !== null) === test.wanted;
+  return isNull(metadata, path) === test.wanted;
 }
 
 /** Bounds of the same type as the value: numbers by size, strings (so times in one form) by code units. */
-function compileRange({ gt, gte, lt, lte }: NonNullable<Condition["range"]>): (value: unknown) => boolean {
+function compileRange({ gt, gte, lt, lte }: Range): (value: unknown) => boolean {
   const fits = (value: unknown, bound: number | string | undefined, test: (order: number) => boolean) => {
     if (bound === undefined) return true;
     if (typeof value !== typeof bound) return false;
@@ -83,6 +104,18 @@ function compileRange({ gt, gte, lt, lte }: NonNullable<Condition["range"]>): (v
 /** Whether the key is there and holds null, or only nulls. */
 function isNull(metadata: Metadata, path: readonly string[]): boolean {
   return someAt(metadata, path, (it) => it === null) && !someAt(metadata, path, (it) => it !== null);
+}
+
+export const readPath = (key: string): string[] => key.split(".");
+
+/** Every value at the path, as conditions see them. */
+export function valuesAt(metadata: Metadata, path: readonly string[]): unknown[] {
+  const values: unknown[] = [];
+  someAt(metadata, path, (it) => {
+    values.push(it);
+    return false;
+  });
+  return values;
 }
 
 /** Whether any value at the path passes; arrays on the way and at its end are gone through. */

@@ -3,7 +3,8 @@
  * that the filter lets through where that is cheaper than the graph, and else takes ever more from the graph
  * until enough of them pass.
  */
-import type { Metadata, Predicate } from "./filter.ts";
+import type { Bits } from "./bits.ts";
+import type { FilterTree } from "./filter.ts";
 import type { Graph } from "./graph.ts";
 import { DEFAULT_WEIGHTS, type Metric } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
@@ -35,7 +36,7 @@ export interface Question {
   readonly k: number;
   readonly ef: number;
   readonly exact: boolean;
-  readonly passes?: Predicate;
+  readonly filter?: FilterTree;
   readonly hybrid?: HybridQuestion;
 }
 
@@ -65,24 +66,32 @@ export function find(sources: Sources, question: Question, now_ms: number): Rank
 
 class Search {
   readonly #norm: number;
-  readonly #passing: number[] | undefined;
-  readonly #passes: (slot: number) => boolean;
+  /** What the filter lets through, expired items among it. */
+  readonly #passing: Bits | undefined;
 
   constructor(
     readonly sources: Sources,
     readonly question: Question,
     readonly now_ms: number,
   ) {
-    const { shelf } = sources;
-    const { passes } = question;
     this.#norm = normOf(question.vector);
-    this.#passes = passes ? (slot) => passes(shelf.metadata(slot) as Metadata) : () => true;
-    this.#passing = passes && [...shelf.live(now_ms)].filter(this.#passes);
+    this.#passing = question.filter && sources.shelf.passing(question.filter);
+  }
+
+  #passes(slot: number): boolean {
+    return this.#passing?.has(slot) ?? true;
+  }
+
+  /** Every item that is to be found. */
+  *#all(): Iterable<number> {
+    const { shelf } = this.sources;
+    if (!this.#passing) yield* shelf.live(this.now_ms);
+    else for (const slot of this.#passing.list()) if (shelf.isLive(slot, this.now_ms)) yield slot;
   }
 
   nearest(k: number): Ranking {
     const { shelf, graph } = this.sources;
-    const all = this.#passing?.length ?? shelf.size;
+    const all = this.#passing?.count() ?? shelf.size;
     const ef = Math.max(this.question.ef, k);
     // The graph looks at its own ef by itself; with a filter as many must pass as are looked at without one.
     const enough = this.#passing || ef > graph.ef ? ef : k * RESCORED_FOR_EACH + RESCORED_MORE;
@@ -93,7 +102,7 @@ class Search {
         if (found.length >= Math.min(enough, all) || wanted >= graph.size)
           return { hits: this.#order(found.concat(this.#waiting()), k), exact: false };
       }
-    return { hits: this.#order(this.#passing ?? shelf.live(this.now_ms), k), exact: true };
+    return { hits: this.#order(this.#all(), k), exact: true };
   }
 
   #isExactCheaper(all: number, wanted: number): boolean {

@@ -8,6 +8,7 @@ import {
   CreateBody,
   DeleteBody,
   type DeleteQuery,
+  FieldsBody,
   GetBody,
   NameParams,
   PageQuery,
@@ -50,6 +51,12 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
       params: NameParams,
       ...reads,
       detail: documentation.index,
+    })
+    .post("/vectors/index/:name/fields", ({ params, body }) => domain.fields(params.name, body), {
+      params: NameParams,
+      body: FieldsBody,
+      ...writes,
+      detail: documentation.fields,
     })
     .delete(
       "/vectors/index/:name",

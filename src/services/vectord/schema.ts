@@ -1,5 +1,8 @@
 /** vectord's limits, wire shapes and interface: named indexes of vectors with metadata and text. */
 import { type Static, t } from "elysia";
+import { FieldKey, type Filter, FilterSchema } from "./filter_schema.ts";
+
+export type { Filter } from "./filter_schema.ts";
 
 export const LIST_LIMIT = 100;
 export const LIST_LIMIT_MAX = 1000;
@@ -8,8 +11,9 @@ export const MAX_EF = 10_000;
 /** Ids that one request may name. */
 export const MAX_IDS = 10_000;
 const MAX_TEXT_QUERY = 10_000;
-const MAX_CONDITIONS = 64;
-const MAX_VALUES = 1000;
+
+/** Fields of the metadata that one index may have postings for. */
+export const MAX_INDEXED = 64;
 
 export const METRICS = ["cosine", "l2", "dot"] as const;
 export const QUANTIZATIONS = ["f32", "f16", "i8"] as const;
@@ -33,6 +37,9 @@ export const NameParams = t.Object({
       "the index's name: a-z, 0-9, _ and -, at most 128 characters, a letter or digit first (_ first is for the lake's own services)",
   }),
 });
+
+const FieldKeys = (description: string) =>
+  t.Array(FieldKey, { maxItems: MAX_INDEXED, uniqueItems: true, description });
 
 export const CreateBody = t.Object(
   {
@@ -69,6 +76,7 @@ export const CreateBody = t.Object(
         description: "candidates looked at when adding; 128 by default",
       }),
     ),
+    indexed: t.Optional(FieldKeys("fields whose values are kept apart, so that filters on them ask no item")),
   },
   { additionalProperties: false },
 );
@@ -83,7 +91,18 @@ export interface IndexSettings {
   readonly quantization: Quantization;
   readonly connectivity: number;
   readonly ef_construction: number;
+  /** Keys of the metadata that have postings. */
+  readonly indexed: readonly string[];
 }
+
+export const FieldsBody = t.Object(
+  {
+    add: t.Optional(FieldKeys("fields to index from now on; what is there is indexed, too")),
+    remove: t.Optional(FieldKeys("fields to index no more")),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+export type FieldsChange = Static<typeof FieldsBody>;
 
 const Vector = t.Union([t.Array(t.Number()), t.String()], {
   description: "an array of numbers, or base64 of little-endian f32",
@@ -98,6 +117,7 @@ export const IndexSchema = t.Object({
   quantization: oneOf(QUANTIZATIONS, "how the graph holds vectors"),
   connectivity: t.Integer(),
   ef_construction: t.Integer(),
+  indexed: t.Array(t.String(), { description: "fields that filters find without asking each item" }),
   state: oneOf(["ready", "building"], "building: what is not in the graph yet is searched exactly"),
   items: t.Integer({ description: "items, those expired but not yet removed included" }),
   waiting: t.Integer({ description: "items that the graph does not hold yet" }),
@@ -148,62 +168,6 @@ export const AddedSchema = t.Object({
   ),
 });
 export type Added = Static<typeof AddedSchema>;
-
-const Scalar = t.Union([t.String(), t.Number(), t.Boolean()]);
-const Bound = t.Union([t.Number(), t.String()]);
-export interface Filter {
-  must?: Clause[];
-  should?: Clause[];
-  must_not?: Clause[];
-}
-export type Scalar = Static<typeof Scalar>;
-export interface Condition {
-  key: string;
-  match?: Scalar;
-  any?: Scalar[];
-  range?: { gt?: number | string; gte?: number | string; lt?: number | string; lte?: number | string };
-  exists?: boolean;
-  is_null?: boolean;
-}
-export type Clause = Condition | Filter;
-
-const ConditionSchema = t.Object(
-  {
-    key: t.String({
-      minLength: 1,
-      maxLength: 512,
-      description: "a member of the metadata; a dot goes deeper",
-    }),
-    match: t.Optional(Scalar),
-    any: t.Optional(t.Array(Scalar, { maxItems: MAX_VALUES })),
-    range: t.Optional(
-      t.Object(
-        { gt: t.Optional(Bound), gte: t.Optional(Bound), lt: t.Optional(Bound), lte: t.Optional(Bound) },
-        { additionalProperties: false, minProperties: 1 },
-      ),
-    ),
-    exists: t.Optional(t.Boolean()),
-    is_null: t.Optional(t.Boolean()),
-  },
-  {
-    additionalProperties: false,
-    minProperties: 2,
-    maxProperties: 2,
-    description: "a key and one test of it",
-  },
-);
-/** Filters nest; what lies within one is judged by the domain, which knows how deep is too deep. */
-const Clauses = (description: string) =>
-  t.Optional(t.Array(t.Unknown(), { maxItems: MAX_CONDITIONS, description }));
-export const FilterSchema = t.Object(
-  {
-    must: Clauses("all of them hold"),
-    should: Clauses("at least one of them holds"),
-    must_not: Clauses("none of them holds"),
-  },
-  { additionalProperties: false, description: "conditions, or filters again, on the items' metadata" },
-);
-export { ConditionSchema };
 
 export const INCLUDES = ["metadata", "text", "vector"] as const;
 export type Include = (typeof INCLUDES)[number];
@@ -313,6 +277,8 @@ export interface Vectord {
   list(page: PageOptions): Promise<IndexPage>;
   /** @throws LakeError not_found */
   index(name: string): Promise<IndexInfo>;
+  /** Indexes more fields, or fewer; answers are the same. @throws LakeError invalid, not_found, resource_limit */
+  fields(name: string, change: FieldsChange): Promise<IndexInfo>;
   /** @throws LakeError not_found */
   drop(name: string): Promise<void>;
   /**

@@ -1,7 +1,7 @@
 /** The Worker that searches: holds the vectors and the graphs, and lets these grow between two searches. */
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
-import { compileFilter } from "./filter.ts";
+import { readFilter } from "./filter.ts";
 import { find, type HybridQuestion } from "./find.ts";
 import { folderBytes, itemsPath } from "./folders.ts";
 import { Graph } from "./graph.ts";
@@ -31,6 +31,7 @@ interface Held {
   readonly reader: ItemReader;
   readonly shelf: Shelf;
   readonly graph: Graph;
+  indexed: readonly string[];
   last_key: number;
   save: ReturnType<typeof setTimeout> | undefined;
 }
@@ -49,6 +50,7 @@ const api = {
   open(name: string): void {
     const reader = new ItemReader(itemsPath(settings.root, name));
     const shelf = new Shelf(reader.settings.dimension);
+    shelf.declare(reader.settings.indexed);
     let last_key = 0;
     for (
       let rows = reader.after(0, READ_AT_ONCE);
@@ -59,7 +61,8 @@ const api = {
       last_key = rows.at(-1)?.key ?? last_key;
     }
     const graph = new Graph(join(settings.root, name), reader.settings, shelf, settings.ef_search);
-    held.set(name, { name, reader, shelf, graph, last_key, save: undefined });
+    const { indexed } = reader.settings;
+    held.set(name, { name, reader, shelf, graph, indexed, last_key, save: undefined });
     pump();
   },
   drop(name: string): void {
@@ -67,6 +70,13 @@ const api = {
     clearTimeout(it?.save);
     it?.reader.close();
     held.delete(name);
+  },
+  /** Which keys of the metadata have postings, from now on. */
+  declare(name: string, indexed: readonly string[]): void {
+    const it = known(name);
+    it.indexed = indexed;
+    it.shelf.declare(indexed);
+    pump();
   },
   /** Told after each commit and before it is acknowledged, so that any later search knows of it. */
   changed(name: string, last_key: number, removed: readonly number[]): void {
@@ -91,7 +101,7 @@ const api = {
       k: query.k,
       ef: query.ef ?? settings.ef_search,
       exact: query.exact ?? false,
-      ...(query.filter ? { passes: compileFilter(query.filter) } : {}),
+      ...(query.filter ? { filter: readFilter(query.filter) } : {}),
       ...(query.hybrid ? { hybrid: query.hybrid } : {}),
     };
     const { hits, exact } = find({ metric, ...it }, question, now_ms);
@@ -117,15 +127,16 @@ const api = {
   /** The keys of the items that a filter lets through. */
   select(name: string, filter: Filter, now_ms: number): number[] {
     const { shelf } = known(name);
-    const passes = compileFilter(filter);
-    return [...shelf.live(now_ms)].filter((slot) => passes(shelf.metadata(slot))).map(shelf.key);
+    const passing = shelf.passing(readFilter(filter)).list();
+    return passing.filter((slot) => shelf.isLive(slot, now_ms)).map(shelf.key);
   },
   info(name: string): IndexInfo {
-    const { reader, shelf, graph } = known(name);
+    const { reader, shelf, graph, indexed } = known(name);
     return {
       name,
       ...reader.settings,
-      state: graph.is_settled ? "ready" : "building",
+      indexed: [...indexed],
+      state: graph.is_settled && shelf.is_settled ? "ready" : "building",
       items: shelf.size,
       waiting: graph.waiting.length,
       masked: graph.masked,
@@ -167,7 +178,7 @@ function pump(): void {
     let is_left = false;
     for (const it of held.values()) {
       const was_settled = it.graph.is_settled;
-      if (it.graph.step()) is_left = true;
+      if (it.shelf.step() || it.graph.step()) is_left = true;
       else if (!was_settled || it.save === undefined) saveLater(it);
     }
     if (is_left) pump();

@@ -1,5 +1,7 @@
 /** The items of one index in memory, for comparing and filtering: a slot each, used again when it is free. */
-import type { Metadata } from "./filter.ts";
+import { Bits } from "./bits.ts";
+import { Fields } from "./fields.ts";
+import type { FilterTree, Metadata } from "./filter.ts";
 import type { StoredItem } from "./store.ts";
 import { normOf } from "./vectors.ts";
 
@@ -15,8 +17,13 @@ export class Shelf {
   readonly #keys: number[] = [];
   readonly #ids: string[] = [];
   readonly #norms: number[] = [];
-  readonly #metadata: Metadata[] = [];
+  /** JSON, as it is stored; read when it is first asked for. */
+  readonly #json: (string | null)[] = [];
+  readonly #metadata: (Metadata | undefined)[] = [];
   readonly #expires_ms: number[] = [];
+  /** Slots with an item, expired or not. */
+  readonly #held = new Bits(BLOCK_SLOTS);
+  readonly #fields = new Fields();
 
   constructor(dimension: number) {
     this.#dimension = dimension;
@@ -44,8 +51,11 @@ export class Shelf {
     const vector = this.vector(slot);
     new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength).set(item.vector);
     this.#norms[slot] = normOf(vector);
-    this.#metadata[slot] = item.metadata === null ? null : (JSON.parse(item.metadata) as Metadata);
+    this.#json[slot] = item.metadata;
+    this.#metadata[slot] = undefined;
     this.#expires_ms[slot] = item.expires_ms ?? Number.POSITIVE_INFINITY;
+    this.#held.set(slot);
+    if (!this.#fields.is_empty) this.#fields.put(slot, read(item.metadata), this.#keys.length);
   }
 
   remove(key: number): void {
@@ -53,8 +63,30 @@ export class Shelf {
     if (slot === undefined) return;
     this.#slots.delete(key);
     if (this.#by_id.get(this.#ids[slot] as string) === slot) this.#by_id.delete(this.#ids[slot] as string);
-    this.#metadata[slot] = null;
+    if (!this.#fields.is_empty) this.#fields.remove(slot, read(this.#json[slot] ?? null));
+    this.#held.clear(slot);
+    this.#json[slot] = null;
+    this.#metadata[slot] = undefined;
     this.#free.push(slot);
+  }
+
+  /** Which keys of the metadata have postings, from now on. */
+  declare(keys: readonly string[]): void {
+    this.#fields.declare(keys, this.#keys.length);
+  }
+
+  /** Fills what was declared later. @returns whether anything is left to do */
+  step(): boolean {
+    return this.#fields.step({ slots: this.#keys.length, held: this.#held, metadata: this.metadata });
+  }
+
+  get is_settled(): boolean {
+    return this.#fields.is_whole;
+  }
+
+  /** The slots that a filter lets through, of expired items, too. */
+  passing(filter: FilterTree): Bits {
+    return this.#fields.passing(filter, this.#held, this.metadata);
   }
 
   /** The slot of a key; undefined where its item is no more, or its time has passed. */
@@ -98,6 +130,16 @@ export class Shelf {
   key = (slot: number): number => this.#keys[slot] as number;
   id = (slot: number): string => this.#ids[slot] as string;
   norm = (slot: number): number => this.#norms[slot] as number;
-  metadata = (slot: number): Metadata => this.#metadata[slot] ?? null;
+  json = (slot: number): string | null => this.#json[slot] ?? null;
+  metadata = (slot: number): Metadata => {
+    const known = this.#metadata[slot];
+    if (known !== undefined) return known;
+    const metadata = read(this.json(slot));
+    this.#metadata[slot] = metadata;
+    return metadata;
+  };
+  isLive = (slot: number, now_ms: number): boolean => (this.#expires_ms[slot] as number) > now_ms;
   expires_ms = (slot: number): number => this.#expires_ms[slot] as number;
 }
+
+const read = (json: string | null): Metadata => (json === null ? null : (JSON.parse(json) as Metadata));

@@ -129,6 +129,12 @@ export class ItemWriter {
     return expired.length === 0 ? [] : this.removeKeys(expired.map((it) => it.key));
   }
 
+  /** Sets which fields are indexed. */
+  declare(indexed: readonly string[]): void {
+    const settings = { ...readSettings(this.#db), indexed };
+    this.#db.query("UPDATE settings SET settings = ?").run(JSON.stringify(settings));
+  }
+
   count(): number {
     return this.#db.query<{ n: number }, []>("SELECT count(*) AS n FROM items").get()?.n ?? 0;
   }
@@ -182,5 +188,7 @@ export class ItemReader {
 function readSettings(db: Database): IndexSettings {
   const row = db.query<{ settings: string }, []>("SELECT settings FROM settings").get();
   if (!row) throw new Error("the index's file holds no settings");
-  return JSON.parse(row.settings) as IndexSettings;
+  // An index of before fields were indexed has none.
+  const settings = JSON.parse(row.settings) as Omit<IndexSettings, "indexed"> & Partial<IndexSettings>;
+  return { ...settings, indexed: settings.indexed ?? [] };
 }

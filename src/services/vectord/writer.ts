@@ -4,7 +4,7 @@ import { LakeError } from "../../shared/errors.ts";
 import { type BatchLimits, type JudgedItem, judgeBatch } from "./batch.ts";
 import { createFolder, itemsPath, removeFolder } from "./folders.ts";
 import { serve } from "./line.ts";
-import type { Batch, IndexSettings } from "./schema.ts";
+import { type Batch, type FieldsChange, type IndexSettings, MAX_INDEXED } from "./schema.ts";
 import { type Change, ItemWriter } from "./store.ts";
 
 export interface WriterSettings {
@@ -14,7 +14,12 @@ export interface WriterSettings {
   readonly max_index_items: number;
 }
 
-const open = new Map<string, { writer: ItemWriter; count: number }>();
+interface Open {
+  readonly writer: ItemWriter;
+  indexed: readonly string[];
+  count: number;
+}
+const open = new Map<string, Open>();
 /** Batches that wait for vectors of their texts. */
 const unfinished = new Map<number, readonly JudgedItem[]>();
 let tickets = 0;
@@ -30,8 +35,21 @@ const api = {
   },
   open(name: string): IndexSettings {
     const writer = new ItemWriter(itemsPath(settings.root, name));
-    open.set(name, { writer, count: writer.count() });
+    open.set(name, { writer, indexed: writer.settings.indexed, count: writer.count() });
     return writer.settings;
+  },
+  /** Sets which fields are indexed: those there are, more these, less those. */
+  declare(name: string, { add = [], remove = [] }: FieldsChange): string[] {
+    const it = known(name);
+    const indexed = [...new Set([...it.indexed, ...add])].filter((key) => !remove.includes(key));
+    if (indexed.length > MAX_INDEXED)
+      throw new LakeError(
+        "resource_limit",
+        `An index may have at most ${MAX_INDEXED} indexed fields (got ${indexed.length}).`,
+      );
+    it.writer.declare(indexed);
+    it.indexed = indexed;
+    return indexed;
   },
   drop(name: string): void {
     open.get(name)?.writer.close();
