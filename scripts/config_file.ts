@@ -7,7 +7,7 @@ export const CONFIG_FILE = resolve(import.meta.dir, "../lakehouse.toml");
 
 const HEAD = `# Every setting of Lakehouse with its default; without this file the same holds.
 # Each can be set by the environment, too: LAKEHOUSE_<SECTION>_<KEY>, as in LAKEHOUSE_GATEWAY_BIND=127.0.0.1:0,
-# and LAKEHOUSE_<KEY> for those outside a section. Check a file with: bun src/main.ts --check
+# and LAKEHOUSE_<KEY> for those outside a section. Check a file with: npm start -- --check
 # Written by scripts/config_file.ts from src/settings.ts.
 `;
 

@@ -129,7 +129,7 @@ function listenAddress(config: Config, target: Target): { hostname: string; port
   if (!address) throw new ConfigError(`${name}.bind must be host:port (got "${config[name].bind}")`);
   if (!isLoopback(address.hostname) && config.keys.length === 0)
     throw new ConfigError(
-      `${name}.bind reaches beyond this machine (got "${config[name].bind}") and no key is configured; make one with: bun src/main.ts key create --name admin --scopes '*'`,
+      `${name}.bind reaches beyond this machine (got "${config[name].bind}") and no key is configured; make one with: npm start -- key create --name admin --scopes '*'`,
     );
   return address;
 }

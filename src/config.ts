@@ -5,7 +5,7 @@
 import type { Static, TSchema } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { closest } from "fastest-levenshtein";
-import { parse as parseToml } from "smol-toml";
+import { parse as parseToml, TomlError } from "smol-toml";
 import { type Config, ConfigSchema, type DeepReadonly, parseBind } from "./settings.ts";
 import { bounds, suggest } from "./shared/wording.ts";
 
@@ -20,10 +20,15 @@ export class ConfigError extends Error {
  * Reads a configuration.
  * @param text the file's TOML, "" for none
  * @param env overrides: LAKEHOUSE_<SECTION>_<KEY>, and LAKEHOUSE_<KEY> for the keys outside a section
+ * @param file what the text is called in a refusal of its TOML
  * @throws ConfigError with one line that a person can act on
  */
-export function parseConfig(text: string, env: Readonly<Record<string, string | undefined>>): Config {
-  const raw = readToml(text);
+export function parseConfig(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+  file = "lakehouse.toml",
+): Config {
+  const raw = readToml(text, file);
   applyEnvironment(raw, env);
   refuseUnknown(raw, ConfigSchema, "");
   const value = Value.Default(ConfigSchema, raw);
@@ -34,11 +39,14 @@ export function parseConfig(text: string, env: Readonly<Record<string, string | 
   return deepFreeze(config);
 }
 
-function readToml(text: string): Record<string, unknown> {
+function readToml(text: string, file: string): Record<string, unknown> {
   try {
     return parseToml(text);
   } catch (error) {
-    throw new ConfigError(`not valid TOML: ${(error as Error).message.split("\n")[0]}`);
+    if (!(error instanceof TomlError)) throw error;
+    const { line, column, message } = error;
+    const [what = ""] = message.replace("Invalid TOML document: ", "").split("\n");
+    throw new ConfigError(`${file}, line ${line}, column ${column}: not valid TOML: ${what}`);
   }
 }
 

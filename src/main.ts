@@ -1,6 +1,7 @@
 /** Entry: arguments, configuration, listener, signals, drain. */
 import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import packageJson from "../package.json";
 import { compose, place } from "./compose.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { listen } from "./listen.ts";
@@ -8,9 +9,15 @@ import { serviceNames, type Target } from "./services/index.ts";
 import { createKey } from "./shared/keys.ts";
 import { LockHeldError } from "./shared/lock.ts";
 import { createLog } from "./shared/log.ts";
+import { suggest } from "./shared/wording.ts";
 
-const USAGE = `bun src/main.ts [all|gateway|${serviceNames.join("|")}] [--config PATH] [--check]
-bun src/main.ts key create --name NAME --scopes SCOPE[,SCOPE…]`;
+const TARGETS = ["all", "gateway", ...serviceNames];
+const USAGE = `usage: npm start -- [TARGET] [--config PATH] [--check]
+       npm start -- key create --name NAME --scopes SCOPE[,SCOPE…]
+       npm start -- --help | --version
+
+TARGET is one of ${TARGETS.join(", ")}; "all" by default: every service in one process.
+Settings and their defaults stand in lakehouse.toml; --check only judges them.`;
 const DEFAULT_CONFIG = "lakehouse.toml";
 
 /** A second signal within this is the same one: a terminal and npm both deliver a Ctrl-C. */
@@ -18,16 +25,21 @@ const SAME_SIGNAL_MS = 1000;
 
 async function main(argv: string[]): Promise<number> {
   const { values, positionals } = readArguments(argv);
-  if (positionals[0] === "key") return keyCommand(positionals[1], values.name, values.scopes);
-  const target = (positionals[0] ?? "all") as Target;
-  if (positionals.length > 1 || !["all", "gateway", ...serviceNames].includes(target)) return refuse(USAGE);
+  if (values.help || values.version) {
+    console.log(values.help ? USAGE : packageJson.version);
+    return 0;
+  }
+  const [target = "all", ...more] = positionals;
+  if (target === "key") return keyCommand(more[0], values.name, values.scopes);
+  if (!TARGETS.includes(target)) return misused(`unknown target "${target}"${suggest(target, TARGETS)}`);
+  if (more.length > 0) return misused(`one target at a time (got ${positionals.join(" ")})`);
   const config = readConfig(values.config);
   if (values.check) {
-    place(config, target);
+    place(config, target as Target);
     console.log("configuration ok");
     return 0;
   }
-  return serve(config, target);
+  return serve(config, target as Target);
 }
 
 function readArguments(argv: string[]) {
@@ -40,6 +52,8 @@ function readArguments(argv: string[]) {
         check: { type: "boolean", default: false },
         name: { type: "string" },
         scopes: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+        version: { type: "boolean", default: false },
       },
     });
   } catch (error) {
@@ -51,7 +65,7 @@ function readConfig(path: string | undefined): Config {
   const chosen = path ?? DEFAULT_CONFIG;
   if (path !== undefined && !existsSync(path))
     throw new ConfigError(`--config names a file that is not there (got "${path}")`);
-  return parseConfig(existsSync(chosen) ? readFileSync(chosen, "utf8") : "", process.env);
+  return parseConfig(existsSync(chosen) ? readFileSync(chosen, "utf8") : "", process.env, chosen);
 }
 
 /** @returns the exit code: 0 where all that was under way has been finished */
@@ -98,7 +112,8 @@ function stopSignals(): { first: Promise<string>; second: Promise<void> } {
 }
 
 function keyCommand(verb: string | undefined, name = "", scopes = ""): number {
-  if (verb !== "create" || !/^[a-z0-9-]{1,64}$/.test(name) || scopes === "") return refuse(USAGE);
+  if (verb !== "create" || !/^[a-z0-9-]{1,64}$/.test(name) || scopes === "")
+    return misused("key create needs a --name of a-z, 0-9 and -, and --scopes");
   const { key, sha256 } = createKey(name);
   const list = scopes.split(",").map((scope) => JSON.stringify(scope.trim()));
   parseConfig("", {
@@ -108,6 +123,10 @@ function keyCommand(verb: string | undefined, name = "", scopes = ""): number {
     `key     ${key}\nconfig  [[keys]]\n        name = "${name}"\n        sha256 = "${sha256}"\n        scopes = [${list.join(", ")}]`,
   );
   return 0;
+}
+
+function misused(how: string): number {
+  return refuse(`${how}\n${USAGE}`);
 }
 
 function refuse(line: string): number {

@@ -86,7 +86,7 @@ export const ConfigSchema = Type.Object(
     keys: Type.Array(Key, {
       default: [],
       description:
-        "who may call, made by `bun src/main.ts key create`; with none, everything is open, on loopback only",
+        "who may call, made by `npm start -- key create`; with none, everything is open, on loopback only",
     }),
     gateway: section({
       bind: bind(3210),

@@ -136,7 +136,7 @@ describe("a configuration", () => {
   });
 
   test("that is no TOML is refused with the place", () => {
-    expect(refusal("a = = 1")).toStartWith("not valid TOML: ");
+    expect(refusal("a = = 1")).toStartWith("lakehouse.toml, line 1, column 5: not valid TOML: ");
   });
 
   test("refuses a variable of the environment that names no setting", () => {

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import packageJson from "../../package.json";
 import { startProcesses } from "../support/processes.ts";
 
 const MAIN = resolve(import.meta.dir, "../../src/main.ts");
@@ -77,7 +78,19 @@ test.each<[string, string[], Record<string, string>, RegExp]>([
     /^gateway\.storaged_url must be set, since storaged\.bind takes a free port/,
   ],
   ["a file that is not there", ["--config", "nowhere.toml"], {}, /^--config names a file that is not there/],
-  ["an unknown target", ["storagedd"], {}, /^bun src\/main\.ts \[all\|gateway\|/],
+  [
+    "an unknown target",
+    ["storagedd"],
+    {},
+    /^unknown target "storagedd" \(did you mean "storaged"\?\)\nusage: /,
+  ],
+  ["a second target", ["storaged", "queryd"], {}, /^one target at a time \(got storaged queryd\)\nusage: /],
+  [
+    "a key without scopes",
+    ["key", "create", "--name", "bot"],
+    {},
+    /^key create needs a --name .* --scopes\n/,
+  ],
   ["an unknown option", ["--prot", "1"], {}, /^Unknown option '--prot'/],
   ["an unknown setting", [], { LAKEHOUSE_GATEWAY_PORT: "1" }, /names no setting/],
 ])("%s is refused", async (_what, args, env, line) => {
@@ -92,6 +105,19 @@ test("--check validates the file and exits, opening nothing", async () => {
   expect([good.code, good.out]).toEqual([0, "configuration ok"]);
   const bad = await start(["--check"], {}, { "lakehouse.toml": "[gateway]\nwitness = 1\n" });
   expect([bad.code, bad.err]).toEqual([1, "gateway.witness must be true or false (got 1)"]);
+  const broken = await start(["--check"], {}, { "lakehouse.toml": "[gateway]\nwitness = = 1\n" });
+  expect([broken.code, broken.err]).toEqual([
+    1,
+    "lakehouse.toml, line 2, column 11: not valid TOML: invalid value",
+  ]);
+});
+
+test("--help and --version answer and exit", async () => {
+  const help = await start(["--help"]);
+  expect([help.code, help.err]).toEqual([0, ""]);
+  expect(help.out).toStartWith("usage: npm start -- [TARGET]");
+  const version = await start(["--version"]);
+  expect([version.code, version.out]).toEqual([0, packageJson.version]);
 });
 
 test("a new key's config line opens what it names", async () => {
