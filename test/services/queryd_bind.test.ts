@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
-import { bindTable, duckdbType } from "../../src/services/queryd/bind.ts";
-import { Footers } from "../../src/services/queryd/footers.ts";
-import type { TableContent } from "../../src/services/queryd/protocol.ts";
+import type { TableContent } from "../../src/shared/duckdb/content.ts";
+import { Footers } from "../../src/shared/duckdb/footers.ts";
+import { bindTable, duckdbType } from "../../src/shared/duckdb/view.ts";
 import { columns } from "../support/lake.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lakehouse-bind-"));
@@ -24,7 +24,7 @@ async function write(name: string, sql: string, options = ""): Promise<void> {
 }
 
 async function rows(content: TableContent, select: string): Promise<unknown[][]> {
-  await bindTable(connection, new Footers(), { schema: "main", view: "t", identity: "1", content });
+  await bindTable(connection, new Footers(), { schema: "main", view: "t" }, content);
   return (await connection.runAndReadAll(select)).getRowsJson() as unknown[][];
 }
 

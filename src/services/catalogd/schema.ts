@@ -1,26 +1,8 @@
 /** catalogd's interface: Iceberg tables by name. Snapshot ids are strings, being 64 bits wide. */
 
-/** A type as Iceberg's own JSON writes it (spec, appendix C). */
-export type IcebergType =
-  | string
-  | { type: "struct"; fields: IcebergField[] }
-  | { type: "list"; "element-id": number; element: IcebergType; "element-required": boolean }
-  | {
-      type: "map";
-      "key-id": number;
-      key: IcebergType;
-      "value-id": number;
-      value: IcebergType;
-      "value-required": boolean;
-    };
+import type { IcebergField, IcebergType } from "../../shared/iceberg.ts";
 
-export interface IcebergField {
-  id: number;
-  name: string;
-  required: boolean;
-  type: IcebergType;
-  doc?: string;
-}
+export type { IcebergField, IcebergType };
 
 /** A column as people write it: `type` is Iceberg's name (`long`, `decimal(9,2)`, `list<string>` …). */
 export interface Column {

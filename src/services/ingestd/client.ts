@@ -1,7 +1,7 @@
 /** ingestd in another process, by the same interface. */
 import { ReadableStream } from "node:stream/web";
 import type { HttpClient } from "../../shared/client.ts";
-import { LakeError } from "../../shared/errors.ts";
+import { readJobEvents } from "../../shared/job_events.ts";
 import type { Ingestd, Ingested, IngestOptions, Job, Upload } from "./schema.ts";
 
 /** The longest that ingestd itself may be set to take. */
@@ -34,19 +34,7 @@ export function createIngestdClient(http: HttpClient): Ingestd {
     submit: async (options, upload) =>
       (await (await send(options, upload, { prefer: "respond-async" })).json()) as Job,
     job: (job_id) => http.json<Job>(jobPath(job_id)),
-    async *watch(job_id, signal) {
-      const response = await http.call(`${jobPath(job_id)}/events`, { signal, timeout_ms: MAX_INGEST_MS });
-      const decoder = new TextDecoder();
-      let text = "";
-      for await (const chunk of response.body ?? []) {
-        const events = (text + decoder.decode(chunk, { stream: true })).split("\n\n");
-        text = events.pop() ?? "";
-        for (const event of events) {
-          const data = /^data: (.*)$/m.exec(event)?.[1];
-          if (data !== undefined) yield JSON.parse(data) as Job;
-        }
-      }
-      if (text !== "") throw new LakeError("unreachable", "ingestd's answer broke off.");
-    },
+    watch: (job_id, signal) =>
+      readJobEvents<Job>(http, "ingestd", `${jobPath(job_id)}/events`, { signal, timeout_ms: MAX_INGEST_MS }),
   };
 }

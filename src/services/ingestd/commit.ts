@@ -1,11 +1,11 @@
 /** From a received file to a committed snapshot: convert, store, commit, and again where another came between. */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { reasonOf } from "../../shared/duckdb/process.ts";
 import { LakeError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Catalogd, ScanFilter, TableState } from "../catalogd/schema.ts";
 import type { Storaged } from "../storaged/schema.ts";
-import { type ConversionProcess, reasonOf } from "./child.ts";
 import {
   BUCKET,
   commitKey,
@@ -18,7 +18,7 @@ import {
   repeated,
 } from "./draft.ts";
 import { noteOf, outcomeOf, readNote, TABLE_NOTE } from "./note.ts";
-import type { OutFile, Progress } from "./protocol.ts";
+import type { ConversionProcess, OutFile, Progress } from "./protocol.ts";
 
 export interface CommitterOptions {
   /** Where storaged keeps its objects on this machine. */
@@ -102,8 +102,8 @@ export class IngestCommitter {
     const { options, received, signal, report } = ingest;
     const key = keyOf(options, table);
     const converted = await child.ask(
+      "convert",
       {
-        kind: "convert",
         input: received.path,
         out_dir: join(child.scratch, `out${attempt}`),
         scratch_dir: join(child.scratch, `texts${attempt}`),
@@ -191,8 +191,8 @@ export class IngestCommitter {
       throw new LakeError("conflict", `Table "${table.name}" was made anew meanwhile.`);
     const local = (key: string) => join(this.#options.storage_dir, key);
     const merged = await child.ask(
+      "merge",
       {
-        kind: "merge",
         staged: converted.files.map((it) => it.path),
         old_files: plan.files.map((it) => ({
           key: it.key,

@@ -6,10 +6,10 @@
 import { mkdirSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { type Engine, firstLine } from "../../shared/duckdb/engine.ts";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { runCopy } from "./copy.ts";
 import { existingTable, type FileColumn, newTable, type Target } from "./decide.ts";
-import type { Engine } from "./engine.ts";
 import { csvToTexts, type ExactFile, jsonToTexts } from "./exact.ts";
 import { dialectOf, guessColumns, sampleOf } from "./guess.ts";
 import { isByLine } from "./json.ts";
@@ -226,7 +226,6 @@ async function finish(step: Step, files: OutFile[]): Promise<Converted> {
   const keyed = request.key.length > 0 && staged.length > 0;
   if (keyed) await checkKeys(engine, staged, request.key, target.fields);
   return {
-    kind: "converted",
     format,
     fields: target.fields,
     changes: target.changes,
@@ -235,8 +234,4 @@ async function finish(step: Step, files: OutFile[]): Promise<Converted> {
     rejected,
     key_bounds: keyed ? await keyBounds(engine, staged, request.key, target.fields) : [],
   };
-}
-
-export function firstLine(error: unknown): string {
-  return (messageOf(error).split("\n")[0] as string).slice(0, 300);
 }

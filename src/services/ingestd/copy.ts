@@ -1,7 +1,7 @@
 /** Rows into Parquet files, by DuckDB's COPY. */
 import { statSync } from "node:fs";
+import type { Engine } from "../../shared/duckdb/engine.ts";
 import type { IcebergField } from "../catalogd/schema.ts";
-import type { Engine } from "./engine.ts";
 import type { OutFile } from "./protocol.ts";
 import { copyRows } from "./sql.ts";
 

@@ -4,17 +4,18 @@
  */
 
 import { dirname } from "node:path";
-import { LakeError, messageOf } from "../../shared/errors.ts";
+import { removeScratch } from "../../shared/duckdb/scratch.ts";
+import type { Workshop } from "../../shared/duckdb/workshop.ts";
+import { LakeError } from "../../shared/errors.ts";
+import type { Jobs } from "../../shared/jobs.ts";
 import type { Log } from "../../shared/log.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
 import type { Storaged } from "../storaged/schema.ts";
 import { type CommitterOptions, IngestCommitter } from "./commit.ts";
 import type { Report } from "./draft.ts";
-import type { Jobs } from "./jobs.ts";
+import type { ConversionProcess } from "./protocol.ts";
 import { type Received, type ReceiveLimits, receive } from "./receive.ts";
 import type { Ingestd, Ingested, IngestOptions, Job, Upload } from "./schema.ts";
-import { removeScratch } from "./scratch.ts";
-import type { Workshop } from "./workshop.ts";
 
 export interface IngestdOptions extends ReceiveLimits, CommitterOptions {
   readonly timeout_ms: number;
@@ -23,8 +24,8 @@ export interface IngestdOptions extends ReceiveLimits, CommitterOptions {
 export interface IngestdParts {
   readonly storaged: Storaged;
   readonly catalogd: Catalogd;
-  readonly workshop: Workshop;
-  readonly jobs: Jobs;
+  readonly workshop: Workshop<ConversionProcess>;
+  readonly jobs: Jobs<Job>;
   readonly log: Log;
 }
 
@@ -69,16 +70,32 @@ export class IngestdDomain implements Ingestd {
     try {
       const until_received = AbortSignal.any([upload.signal, signal]);
       received = await receive({ ...upload, signal: until_received }, path, this.#options, () => {});
-      job = this.#parts.jobs.create(options.name, received.bytes);
+      job = this.#parts.jobs.create({
+        dataset: options.name,
+        bytes: received.bytes,
+        rows: 0,
+        result: null,
+      });
     } catch (error) {
       this.#behind(removeScratch(dirname(path), this.#parts.log));
       throw error;
     }
-    const work = this.#runJob(job.job_id, () =>
-      this.#run(options, received, upload.idempotency_key, signal, started_ms, (report) =>
-        this.#parts.jobs.update(job.job_id, { status: "running", ...report }),
-      ),
-    ).finally(() => removeScratch(dirname(path), this.#parts.log));
+    const run = async () => {
+      const report: Report = (told) => this.#parts.jobs.update(job.job_id, { status: "running", ...told });
+      const key = upload.idempotency_key;
+      const { created: _created, ...result } = await this.#run(
+        options,
+        received,
+        key,
+        signal,
+        started_ms,
+        report,
+      );
+      return { rows: result.rows, result };
+    };
+    const work = this.#parts.jobs
+      .run(job.job_id, run)
+      .finally(() => removeScratch(dirname(path), this.#parts.log));
     this.#behind(work);
     return job;
   }
@@ -102,23 +119,6 @@ export class IngestdDomain implements Ingestd {
   #behind(work: Promise<void>): void {
     this.#background.add(work);
     void work.finally(() => this.#background.delete(work));
-  }
-
-  async #runJob(job_id: string, work: () => Promise<Ingested & { created: boolean }>): Promise<void> {
-    const { jobs, log } = this.#parts;
-    try {
-      const { created: _created, ...result } = await work();
-      jobs.update(job_id, { status: "done", phase: "done", percent: 100, rows: result.rows, result });
-    } catch (error) {
-      const known = error instanceof LakeError && error.code !== "internal" ? error : undefined;
-      if (!known)
-        log.error(
-          { job_id, err: { message: messageOf(error), cause: (error as Error).cause } },
-          "a job failed",
-        );
-      const { code = "internal", message: detail = "Internal error", details = {} } = known ?? {};
-      jobs.update(job_id, { status: "failed", phase: "failed", error: { ...details, code, detail } });
-    }
   }
 
   #run(

@@ -1,9 +1,9 @@
 /** Upserts: keys that must be there once, and old files rewritten without the rows that new ones replace. */
 import { mkdirSync } from "node:fs";
+import type { Engine } from "../../shared/duckdb/engine.ts";
 import { LakeError } from "../../shared/errors.ts";
 import type { IcebergField, IcebergType } from "../catalogd/schema.ts";
 import { runCopy } from "./copy.ts";
-import type { Engine } from "./engine.ts";
 import type { KeyBound, Merged, MergeRequest, OldFile } from "./protocol.ts";
 import { literal, quote, sqlType } from "./types.ts";
 
@@ -111,7 +111,7 @@ export async function merge(engine: Engine, request: MergeRequest): Promise<Merg
   mkdirSync(out_dir, { recursive: true });
   const select = replaced.length === 0 ? news : `${kept} UNION ALL ${news}`;
   const files = await runCopy(engine, select, fields, { out_dir, file_bytes });
-  return { kind: "merged", replaced: replaced.map((it) => it.key), files };
+  return { replaced: replaced.map((it) => it.key), files };
 }
 
 /** The rows of old files under the table's present columns, by field id; deleted positions left out. */

@@ -1,7 +1,6 @@
 /** What a conversion's process is asked and what it answers, as messages between the two. */
-import type { ErrorCode, ErrorDetails } from "../../shared/errors.ts";
+import type { EngineProcess } from "../../shared/duckdb/process.ts";
 import type { IcebergField, SchemaChange, TableState } from "../catalogd/schema.ts";
-import type { EngineOptions } from "./engine.ts";
 import type { FileFormat, Rejected } from "./schema.ts";
 
 /** How the file is to be read; what is undefined is found out. */
@@ -18,7 +17,6 @@ export interface ReadOptions {
 }
 
 export interface ConvertRequest {
-  kind: "convert";
   /** The file, decompressed. */
   input: string;
   out_dir: string;
@@ -49,7 +47,6 @@ export interface KeyBound {
 }
 
 export interface Converted {
-  kind: "converted";
   format: FileFormat;
   fields: IcebergField[];
   changes: SchemaChange[];
@@ -70,7 +67,6 @@ export interface OldFile {
 }
 
 export interface MergeRequest {
-  kind: "merge";
   staged: readonly string[];
   old_files: readonly OldFile[];
   fields: IcebergField[];
@@ -80,29 +76,19 @@ export interface MergeRequest {
 }
 
 export interface Merged {
-  kind: "merged";
   /** Keys of the old files that the new ones stand for. */
   replaced: string[];
   files: OutFile[];
 }
 
-export interface Failed {
-  kind: "failed";
-  code: ErrorCode;
-  message: string;
-  details: ErrorDetails;
-}
-
 export interface Progress {
-  kind: "progress";
   phase: "reading" | "converting" | "merging";
   percent: number;
 }
 
-export interface OpenRequest {
-  kind: "open";
-  engine: EngineOptions;
-}
-
-export type Request = OpenRequest | ConvertRequest | MergeRequest;
-export type Answer = { kind: "ready" } | Converted | Merged | Failed | Progress;
+/** What a conversion's process does. */
+export type Conversions = {
+  convert(request: ConvertRequest): Converted;
+  merge(request: MergeRequest): Merged;
+};
+export type ConversionProcess = EngineProcess<Conversions, Progress>;

@@ -2,15 +2,14 @@
 import { Elysia, t } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
 import { type Door, patiently } from "../../shared/http.ts";
+import { jobEvents } from "../../shared/job_events.ts";
 import { documentation } from "./docs.ts";
 import type { IngestdDomain } from "./domain.ts";
-import { IngestQuery, type Job, type Upload } from "./schema.ts";
+import { IngestQuery, type Upload } from "./schema.ts";
 
 const JobParams = t.Object({
   job_id: t.String({ minLength: 1, maxLength: 64, description: "as the 202 told it" }),
 });
-/** A comment is sent so often, so that nothing on the way takes a quiet stream for a dead one. */
-const HEARTBEAT_MS = 15_000;
 
 export function ingestdRoutes(domain: IngestdDomain, door: Door) {
   return new Elysia({ normalize: false })
@@ -40,16 +39,8 @@ export function ingestdRoutes(domain: IngestdDomain, door: Door) {
     .get(
       "/ingest/jobs/:job_id/events",
       ({ params, request, server }) => {
-        const gone = new AbortController();
-        request.signal.addEventListener("abort", () => gone.abort(), { once: true });
-        const jobs = domain.watch(params.job_id, gone.signal);
         server?.timeout(request, 0);
-        return new Response(
-          eventStream(jobs, () => gone.abort()),
-          {
-            headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
-          },
-        );
+        return jobEvents(request, (signal) => domain.watch(params.job_id, signal));
       },
       { params: JobParams, ...door.needs("ingestd:read"), detail: documentation.events },
     );
@@ -75,30 +66,4 @@ function idempotencyKey(headers: Headers): string | null {
   if (key !== null && !/^[\x21-\x7e]{1,255}$/.test(key))
     throw new LakeError("invalid", "Idempotency-Key must be 1 to 255 visible ASCII characters.");
   return key;
-}
-
-/** Server-sent events: `progress` with the job as it is, then `done` or `failed`. */
-function eventStream(jobs: AsyncIterable<Job>, stop: () => void): ReadableStream<string> {
-  const iterator = jobs[Symbol.asyncIterator]();
-  let heartbeat: ReturnType<typeof setInterval> | undefined;
-  const close = () => {
-    clearInterval(heartbeat);
-    stop();
-  };
-  return new ReadableStream<string>({
-    start(controller) {
-      heartbeat = setInterval(() => controller.enqueue(": still here\n\n"), HEARTBEAT_MS);
-    },
-    async pull(controller) {
-      const { value: job, done } = await iterator.next();
-      if (done) {
-        close();
-        controller.close();
-        return;
-      }
-      const event = job.status === "done" || job.status === "failed" ? job.status : "progress";
-      controller.enqueue(`event: ${event}\ndata: ${JSON.stringify(job)}\n\n`);
-    },
-    cancel: close,
-  });
 }

@@ -1,6 +1,6 @@
 /** ingestd's interface and wire: files in, committed tables out. */
 import { type Static, t } from "elysia";
-import type { ErrorCode, ErrorDetails } from "../../shared/errors.ts";
+import type { JobState } from "../../shared/jobs.ts";
 import { TABLE_NAME } from "../../shared/wording.ts";
 
 export const FORMATS = ["csv", "tsv", "json", "ndjson", "parquet"] as const;
@@ -141,23 +141,12 @@ export const JobSchema = t.Object({
   ]),
 });
 
-export interface JobError extends ErrorDetails {
-  code: ErrorCode;
-  detail: string;
-}
-
-export interface Job {
-  job_id: string;
+export interface Job extends JobState {
   dataset: string;
-  status: "queued" | "running" | "done" | "failed";
   phase: (typeof JOB_PHASES)[number];
-  percent: number;
   bytes: number;
   rows: number;
-  created_at: string;
-  finished_at: string | null;
   result: Ingested | null;
-  error: JobError | null;
 }
 
 /** A file as it arrives. */

@@ -1,39 +1,54 @@
-/** A conversion's own process: it can be killed on time and on memory, and takes nothing else down with it. */
+/** A conversion's own process. */
 import { readFileSync } from "node:fs";
-import { LakeError, messageOf } from "../../shared/errors.ts";
-import { convert, firstLine } from "./convert.ts";
-import { type Engine, openEngine } from "./engine.ts";
+import { serveEngine } from "../../shared/duckdb/serve.ts";
+import { convert } from "./convert.ts";
 import { merge } from "./keys.ts";
-import type { Answer, Failed, Progress, Request } from "./protocol.ts";
+import type { Conversions, Progress } from "./protocol.ts";
 
 const PROGRESS_MS = 200;
 
-let engine: Engine | undefined;
+serveEngine<Conversions, Progress>("conversion", "(ingestd.memory_limit_mib)", {
+  async convert(engine, request, tell) {
+    const meter = new Meter("converting", () => engine.percent(), tell);
+    return meter.during(
+      convert(engine, request, (phase, bytes) =>
+        meter.enter(phase, readMeter(bytes) ?? (() => engine.percent())),
+      ),
+    );
+  },
+  merge: (engine, request, tell) =>
+    new Meter("merging", () => engine.percent(), tell).during(merge(engine, request)),
+});
 
-function send(answer: Answer): void {
-  process.send?.(answer);
-}
+/** Tells every so often how far the phase under way is. */
+class Meter {
+  #phase: Progress["phase"];
+  #percent: () => number;
+  readonly #tell: (progress: Progress) => void;
 
-async function answer(request: Request): Promise<Answer> {
-  if (request.kind === "open") {
-    engine = await openEngine(request.engine);
-    return { kind: "ready" };
+  constructor(phase: Progress["phase"], percent: () => number, tell: (progress: Progress) => void) {
+    this.#phase = phase;
+    this.#percent = percent;
+    this.#tell = tell;
   }
-  if (engine === undefined) throw new Error("asked before it was opened");
-  const open = engine;
-  let phase: Progress["phase"] = request.kind === "merge" ? "merging" : "converting";
-  let percent = open.percent;
-  const tell = () => send({ kind: "progress", phase, percent: percent() });
-  const timer = setInterval(tell, PROGRESS_MS);
-  try {
-    if (request.kind === "merge") return await merge(open, request);
-    return await convert(open, request, (entered, bytes) => {
-      phase = entered;
-      percent = readMeter(bytes) ?? open.percent;
-      tell();
-    });
-  } finally {
-    clearInterval(timer);
+
+  enter(phase: Progress["phase"], percent: () => number): void {
+    this.#phase = phase;
+    this.#percent = percent;
+    this.#now();
+  }
+
+  async during<T>(work: Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.#now(), PROGRESS_MS);
+    try {
+      return await work;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  #now(): void {
+    this.#tell({ phase: this.#phase, percent: this.#percent() });
   }
 }
 
@@ -48,30 +63,3 @@ function readMeter(bytes: number): (() => number) | undefined {
     return undefined;
   }
 }
-
-/** What went wrong as the parent may tell it: DuckDB's messages name paths of this machine. */
-function failure(error: unknown): Failed {
-  if (error instanceof LakeError)
-    return { kind: "failed", code: error.code, message: error.message, details: error.details };
-  const message = messageOf(error);
-  // A parser takes any depth; what looks at a value member by member does not.
-  if (error instanceof RangeError && message.startsWith("Maximum call stack"))
-    return { kind: "failed", code: "invalid", message: "A value is nested too deeply.", details: {} };
-  if (/Out of Memory|max_temp_directory_size/.test(message))
-    return {
-      kind: "failed",
-      code: "resource_limit",
-      message:
-        "The conversion needed more memory or scratch space than it may have (ingestd.memory_limit_mib).",
-      details: {},
-    };
-  return { kind: "failed", code: "internal", message: firstLine(error), details: {} };
-}
-
-process.on("message", (request: Request) => {
-  answer(request).catch(failure).then(send);
-});
-// Without its parent there is nobody to answer.
-// A terminal and systemd signal the whole group; when a worker ends is for its parent to say.
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
-process.on("disconnect", () => process.exit(0));

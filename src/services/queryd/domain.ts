@@ -1,12 +1,13 @@
 /** The rules of a query: its limits, its life from the queue to the last byte, and what ends it early. */
 import { LakeError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
+import { streamFile } from "../../shared/stream_file.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
 import type { WorkerPool } from "./pool.ts";
 import type { WorkerProcess } from "./process.ts";
 import type { Question, Reply, TableReference } from "./protocol.ts";
 import type { Queryd, QueryFormat, QueryRequest, QueryResult, SqlParams } from "./schema.ts";
-import { streamFifo, streamFile } from "./stream.ts";
+import { streamFifo } from "./stream.ts";
 import { bindingsFor, resolveTables } from "./tables.ts";
 
 export interface QuerydLimits {

@@ -1,5 +1,5 @@
 /** Failures inside a worker, as codes and sentences; DuckDB's own errors arrive as JSON (errors_as_json). */
-import type { ErrorCode, ErrorDetails } from "../../shared/errors.ts";
+import { type ErrorCode, type ErrorDetails, LakeError } from "../../shared/errors.ts";
 import type { Reply } from "./protocol.ts";
 
 /** A statement that won't be run, or that failed, with where in the SQL where that is known. */
@@ -82,6 +82,7 @@ const INVALID = new Set([
  */
 export function fromDuckdb(error: unknown, sql: string, prefix_bytes: number | undefined = 0): QueryFailure {
   if (error instanceof QueryFailure) return error;
+  if (error instanceof LakeError) return new QueryFailure(error.code, error.message, error.details);
   const raw = error instanceof Error ? error.message : String(error);
   const it = parse(raw);
   const type = it.exception_type ?? "";

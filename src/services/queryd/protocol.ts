@@ -1,6 +1,6 @@
 /** What queryd and its worker processes say to each other: one question at a time, one reply to each. */
+import type { TableContent } from "../../shared/duckdb/content.ts";
 import type { ErrorCode, ErrorDetails } from "../../shared/errors.ts";
-import type { IcebergField } from "../catalogd/schema.ts";
 import type { QueryFormat, SqlParams } from "./schema.ts";
 
 /** A worker's settings, handed over as its one argument. */
@@ -23,20 +23,6 @@ export interface TableReference {
   name: string;
   /** Byte offset in the statement's UTF-8. */
   offset: number;
-}
-
-/** One data file, by its absolute path here and its name in Iceberg's metadata. */
-export interface BoundFile {
-  path: string;
-  location: string;
-  position_deletes: string[];
-}
-
-/** What a view is made of. */
-export interface TableContent {
-  fields: IcebergField[];
-  name_mapping: unknown | null;
-  files: BoundFile[];
 }
 
 /** A name in the statement and what it stands for in this query. */

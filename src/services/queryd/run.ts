@@ -1,8 +1,15 @@
 /** Runs one checked statement in a worker and writes its result in the format asked for. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType } from "@duckdb/node-api";
+import {
+  encodeJsonText,
+  encoderOf,
+  jsonExpression,
+  jsonRowExpression,
+  typeName,
+} from "../../shared/duckdb/json.ts";
+import { quoteName, quoteText } from "../../shared/duckdb/quote.ts";
 import type { Checker } from "./check.ts";
-import { encodeJsonText, encoderOf, jsonExpression, jsonRowExpression, typeName } from "./encode.ts";
 import { fromDuckdb, QueryFailure } from "./failure.ts";
 import { bindParams, type ParamReader } from "./params.ts";
 import {
@@ -13,7 +20,6 @@ import {
   type Reply,
   type WorkerSettings,
 } from "./protocol.ts";
-import { quoteName, quoteText } from "./quote.ts";
 
 export type Run = Extract<Question, { ask: "run" }>;
 

@@ -1,7 +1,7 @@
 /** The second wall: a DuckDB that can open nothing but the warehouse and its own scratch. */
 import { DuckDBInstance } from "@duckdb/node-api";
+import { quoteText } from "../../shared/duckdb/quote.ts";
 import type { WorkerSettings } from "./protocol.ts";
-import { quoteText } from "./quote.ts";
 
 /** An engine in memory, locked; the order matters, since later settings forbid earlier ones. */
 export async function openSandbox(settings: WorkerSettings): Promise<DuckDBInstance> {

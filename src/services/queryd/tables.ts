@@ -1,10 +1,10 @@
 /** From the names in a statement to the files of one snapshot each: names, time travel, scan plans. */
-import { join } from "node:path";
 import { closest, distance } from "fastest-levenshtein";
+import { contentOf } from "../../shared/duckdb/content.ts";
 import { LakeError } from "../../shared/errors.ts";
 import type { Catalogd, ScanPlan } from "../catalogd/schema.ts";
 import { at } from "./failure.ts";
-import type { Binding, TableContent, TableReference } from "./protocol.ts";
+import type { Binding, TableReference } from "./protocol.ts";
 import type { SqlBody } from "./schema.ts";
 
 const DEFAULT_NAMESPACE = "default";
@@ -188,25 +188,4 @@ export function bindingsFor(
     views.set(slot, identity);
     return { schema, view, identity, content: contentOf(plan, storage) };
   });
-}
-
-function contentOf(plan: ScanPlan, storage: string): TableContent {
-  return {
-    fields: plan.fields,
-    name_mapping: plan.name_mapping,
-    files: plan.files.map((file) => ({
-      path: pathOf(storage, file.key),
-      location: file.location,
-      position_deletes: file.position_deletes.map((it) => pathOf(storage, it.key)),
-    })),
-  };
-}
-
-function pathOf(storage: string, key: string): string {
-  if (
-    !key.startsWith("warehouse/") ||
-    key.split("/").some((part) => part === ".." || part === "." || part === "")
-  )
-    throw new LakeError("internal", `a data file lies outside of the warehouse: ${key}`);
-  return join(storage, key);
 }

@@ -5,10 +5,10 @@
 import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { DuckDBInstance } from "@duckdb/node-api";
-import { bindTable } from "./bind.ts";
+import { Footers } from "../../shared/duckdb/footers.ts";
+import { bindTable } from "../../shared/duckdb/view.ts";
 import { Checker } from "./check.ts";
 import { fromDuckdb, QueryFailure, toReply } from "./failure.ts";
-import { Footers } from "./footers.ts";
 import type { Question, Ready, Reply, TableReference, WorkerSettings } from "./protocol.ts";
 import { runStatement } from "./run.ts";
 import { openSandbox } from "./sandbox.ts";
@@ -41,7 +41,7 @@ class Worker {
       const checked = await this.#check(question.sql);
       if (question.ask === "check") return { reply: "checked", tables: checked.tables };
       for (const binding of question.bindings)
-        if (binding.content) await bindTable(connection, this.#footers, binding);
+        if (binding.content) await bindTable(connection, this.#footers, binding, binding.content);
       return await runStatement(connection, this.checker, this.settings, question, checked.body, started_ms);
     } catch (error) {
       const failure = fromDuckdb(error, question.sql);

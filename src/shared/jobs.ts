@@ -1,29 +1,48 @@
-/** Ingests that go on without their request: each kept as a file, so that a restart can tell what became of it. */
+/** Work that goes on without its request: each job kept as a file, so that a restart can tell what became of it. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LakeError } from "../../shared/errors.ts";
-import type { Log } from "../../shared/log.ts";
-import type { Job } from "./schema.ts";
+import { type ErrorCode, type ErrorDetails, LakeError, messageOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+export interface JobError extends ErrorDetails {
+  code: ErrorCode;
+  detail: string;
+}
+
+/** What every job tells; a service's own jobs tell more. */
+export interface JobState {
+  job_id: string;
+  status: "queued" | "running" | "done" | "failed";
+  phase: string;
+  /** Of the present phase, 0 to 100. */
+  percent: number;
+  created_at: string;
+  finished_at: string | null;
+  error: JobError | null;
+}
 
 export interface JobsOptions {
   readonly folder: string;
   /** Finished jobs that can still be asked for. */
   readonly kept: number;
+  /** What a job that a stop of the service cut off is told to have failed for. */
+  readonly cut_off: string;
   readonly now: () => Date;
   readonly log: Log;
 }
 
-interface Entry {
+interface Entry<Job> {
   job: Job;
   watchers: Set<() => void>;
 }
 
 const SUFFIX = ".json";
 
-export class Jobs {
+/** @typeParam Job its phases include "queued", "done" and "failed" */
+export class Jobs<Job extends JobState> {
   readonly #options: JobsOptions;
   /** Oldest first. */
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new Map<string, Entry<Job>>();
 
   constructor(options: JobsOptions) {
     this.#options = options;
@@ -36,20 +55,18 @@ export class Jobs {
     return this.#entry(job_id).job;
   }
 
-  create(dataset: string, bytes: number): Job {
-    const job: Job = {
+  /** @param own what this job tells beside what every one does */
+  create(own: Omit<Job, keyof JobState>): Job {
+    const state: JobState = {
       job_id: Bun.randomUUIDv7(),
-      dataset,
       status: "queued",
       phase: "queued",
       percent: 0,
-      bytes,
-      rows: 0,
       created_at: this.#options.now().toISOString(),
       finished_at: null,
-      result: null,
       error: null,
     };
+    const job = { ...own, ...state } as Job;
     this.#entries.set(job.job_id, { job, watchers: new Set() });
     this.#save(job);
     this.#forgetOldest();
@@ -65,6 +82,27 @@ export class Jobs {
       this.#save(entry.job);
     }
     for (const wake of entry.watchers) wake();
+  }
+
+  /** Runs a job to its end. @param work answers with what the finished job tells */
+  async run(job_id: string, work: () => Promise<Partial<Job>>): Promise<void> {
+    try {
+      const told = await work();
+      this.update(job_id, { ...told, status: "done", phase: "done", percent: 100 } as Partial<Job>);
+    } catch (error) {
+      const known = error instanceof LakeError && error.code !== "internal" ? error : undefined;
+      if (!known)
+        this.#options.log.error(
+          { job_id, err: { message: messageOf(error), cause: (error as Error).cause } },
+          "a job failed",
+        );
+      const { code = "internal", message: detail = "Internal error", details = {} } = known ?? {};
+      this.#fail(job_id, { ...details, code, detail });
+    }
+  }
+
+  #fail(job_id: string, error: JobError): void {
+    this.update(job_id, { status: "failed", phase: "failed", error } as Partial<Job>);
   }
 
   /** The job now, and again whenever it has changed, to its end. @throws LakeError not_found */
@@ -91,7 +129,7 @@ export class Jobs {
     }
   }
 
-  #entry(job_id: string): Entry {
+  #entry(job_id: string): Entry<Job> {
     const entry = this.#entries.get(job_id);
     if (entry) return entry;
     throw new LakeError(
@@ -139,12 +177,10 @@ export class Jobs {
     }
     this.#entries.set(job.job_id, { job, watchers: new Set() });
     if (isOver(job)) return;
-    const detail =
-      "The service stopped while this job was under way. Either all of it was committed or nothing: look at the table's history, and send the file again if it is not there (with the same Idempotency-Key it can't be added twice).";
-    this.update(job.job_id, { status: "failed", phase: "failed", error: { code: "unavailable", detail } });
+    this.#fail(job.job_id, { code: "unavailable", detail: this.#options.cut_off });
   }
 }
 
-function isOver(job: Job): boolean {
+function isOver(job: JobState): boolean {
   return job.status === "done" || job.status === "failed";
 }

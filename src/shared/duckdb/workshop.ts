@@ -1,15 +1,25 @@
-/** Where conversions run: so many at a time, a bounded queue before them, and one process started ahead. */
+/** Where processes with DuckDB run: so many at a time, a bounded queue before them, and one process started ahead. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { LakeError } from "../../shared/errors.ts";
-import { type ConversionProcess, reasonOf } from "./child.ts";
+import { LakeError } from "../errors.ts";
+import { reasonOf } from "./process.ts";
 
-export interface WorkshopOptions {
+/** What a workshop needs to know of a process. */
+export interface Worker {
+  readonly alive: boolean;
+  readonly exited: Promise<void>;
+  kill(fate: LakeError): void;
+  close(): Promise<void>;
+}
+
+export interface WorkshopOptions<Process> {
+  /** What runs here, as in "2 conversions run". */
+  readonly what: string;
   readonly workers: number;
   readonly queue: number;
   /** Everything under it is scratch, and removed at the start. */
   readonly scratch_root: string;
-  readonly start: (scratch: string) => ConversionProcess;
+  readonly start: (scratch: string) => Process;
 }
 
 /** How long a process started ahead waits for its file. */
@@ -20,17 +30,17 @@ interface Waiter {
   fail(error: LakeError): void;
 }
 
-export class Workshop {
-  readonly #options: WorkshopOptions;
+export class Workshop<Process extends Worker> {
+  readonly #options: WorkshopOptions<Process>;
   readonly #waiting: Waiter[] = [];
-  readonly #running = new Set<ConversionProcess>();
+  readonly #running = new Set<Process>();
   #taken = 0;
-  #spare: { child: ConversionProcess; timer: ReturnType<typeof setTimeout> } | undefined;
+  #spare: { child: Process; timer: ReturnType<typeof setTimeout> } | undefined;
   #closed = false;
-  /** Moving average of how long a conversion takes, for Retry-After. */
+  /** Moving average of how long one takes, for Retry-After. */
   #held_ms = 1000;
 
-  constructor(options: WorkshopOptions) {
+  constructor(options: WorkshopOptions<Process>) {
     this.#options = options;
     rmSync(options.scratch_root, { recursive: true, force: true });
   }
@@ -65,7 +75,7 @@ export class Workshop {
    * @param signal gives up the place in the queue; its reason is thrown
    * @throws LakeError queue_full with retry_after_s
    */
-  async run<T>(signal: AbortSignal, work: (child: ConversionProcess) => Promise<T>): Promise<T> {
+  async run<T>(signal: AbortSignal, work: (child: Process) => Promise<T>): Promise<T> {
     await this.#enter(signal);
     const started_ms = performance.now();
     const child = this.#takeSpare() ?? this.#options.start(this.folder());
@@ -121,7 +131,7 @@ export class Workshop {
     else this.#taken--;
   }
 
-  #takeSpare(): ConversionProcess | undefined {
+  #takeSpare(): Process | undefined {
     const spare = this.#spare;
     this.#spare = undefined;
     clearTimeout(spare?.timer);
@@ -133,7 +143,7 @@ export class Workshop {
     const retry_after_s = Math.max(1, Math.ceil((ahead * this.#held_ms) / this.#options.workers / 1000));
     return new LakeError(
       "queue_full",
-      `${this.#options.workers} conversions run and ${this.#waiting.length} wait already; try again in ${retry_after_s} s.`,
+      `${this.#options.workers} ${this.#options.what} run and ${this.#waiting.length} wait already; try again in ${retry_after_s} s.`,
       { retry_after_s },
     );
   }

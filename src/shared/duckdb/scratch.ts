@@ -1,8 +1,8 @@
 /** Scratch that has served: removed once nobody waits for it; what stays is removed at the next start. */
 import { rm } from "node:fs/promises";
-import type { Log } from "../../shared/log.ts";
+import type { Log } from "../log.ts";
 
-/** Never throws: an ingest that is made can't fail by it. */
+/** Never throws: what is made can't fail by it. */
 export async function removeScratch(folder: string, log: Log): Promise<void> {
   try {
     await rm(folder, { recursive: true, force: true });

@@ -1,27 +1,23 @@
-/** The parent's side of a conversion's process: asked one thing at a time, killed when it must be. */
+/** The parent's side of a process with DuckDB: asked one thing at a time, killed when it must be. */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-import { LakeError } from "../../shared/errors.ts";
-import type { Log } from "../../shared/log.ts";
-import type {
-  Answer,
-  Converted,
-  ConvertRequest,
-  Merged,
-  MergeRequest,
-  Progress,
-  Request,
-} from "./protocol.ts";
+import { LakeError } from "../errors.ts";
+import type { Log } from "../log.ts";
+import type { EngineOptions } from "./engine.ts";
 import { removeScratch } from "./scratch.ts";
+import type { Ask, Reply, Work } from "./serve.ts";
 
-const ENTRY = join(import.meta.dir, "worker.ts");
 const WATCH_MS = 200;
 const PAGE_BYTES = 4096;
 const MIB = 1024 * 1024;
 const STDERR_KEPT_CHARS = 2000;
 
-export interface ChildOptions {
+export interface ProcessOptions {
+  /** The program, which calls `serveEngine`. */
+  readonly entry: string;
+  /** What it does, as in "The conversion's process died." */
+  readonly what: string;
   /** The folder in which it may write, made for it alone. */
   readonly scratch: string;
   /** What else it may read. */
@@ -29,35 +25,38 @@ export interface ChildOptions {
   readonly memory_limit_mib: number;
   /** Resident memory at which it is killed. */
   readonly process_limit_mib: number;
+  /** The setting that says so, and what needs less, as the end of a sentence each. */
+  readonly limit_hint: string;
   readonly threads: number;
   readonly max_temp_mib: number;
   readonly log: Log;
 }
 
-export class ConversionProcess {
+/** @typeParam Progress what it tells while it works */
+export class EngineProcess<W extends Work<W>, Progress = never> {
   readonly scratch: string;
   readonly exited: Promise<void>;
   readonly #child: Subprocess<"ignore", "ignore", "pipe">;
-  readonly #options: ChildOptions;
-  readonly #opened: Promise<Answer>;
-  #pending: PromiseWithResolvers<Answer> | undefined;
+  readonly #options: ProcessOptions;
+  readonly #opened: Promise<unknown>;
+  #pending: PromiseWithResolvers<unknown> | undefined;
   #on_progress: ((progress: Progress) => void) | undefined;
   #fate: LakeError | undefined;
   #ended = false;
   #stderr = "";
 
-  constructor(options: ChildOptions) {
+  constructor(options: ProcessOptions) {
     this.#options = options;
     this.scratch = options.scratch;
     mkdirSync(join(options.scratch, "spill"), { recursive: true });
-    this.#child = Bun.spawn([process.execPath, "--smol", ENTRY], {
+    this.#child = Bun.spawn([process.execPath, "--smol", options.entry], {
       cwd: options.scratch,
       env: {},
       stdin: "ignore",
       stdout: "ignore",
       stderr: "pipe",
       serialization: "json",
-      ipc: (answer: Answer) => this.#take(answer),
+      ipc: (reply: Reply<Progress>) => this.#take(reply),
     });
     void this.#readErrors();
     const watch = setInterval(() => this.#watchMemory(), WATCH_MS);
@@ -67,16 +66,14 @@ export class ConversionProcess {
       this.#pending?.reject(this.#fate ?? this.#died());
       await removeScratch(options.scratch, options.log);
     });
-    this.#opened = this.#ask({
-      kind: "open",
-      engine: {
-        memory_limit_mib: options.memory_limit_mib,
-        threads: options.threads,
-        temp_dir: join(options.scratch, "spill"),
-        max_temp_mib: options.max_temp_mib,
-        directories: [options.scratch, ...options.readable],
-      },
-    });
+    const engine: EngineOptions = {
+      memory_limit_mib: options.memory_limit_mib,
+      threads: options.threads,
+      temp_dir: join(options.scratch, "spill"),
+      max_temp_mib: options.max_temp_mib,
+      directories: [options.scratch, ...options.readable],
+    };
+    this.#opened = this.#ask({ open: engine });
     this.#opened.catch(() => {});
   }
 
@@ -92,19 +89,19 @@ export class ConversionProcess {
    * @param signal kills the process; its reason, a LakeError, is thrown
    * @throws LakeError
    */
-  async ask<R extends ConvertRequest | MergeRequest>(
-    request: R,
+  async ask<Kind extends keyof W & string>(
+    kind: Kind,
+    request: Parameters<W[Kind]>[0],
     on_progress: (progress: Progress) => void,
     signal: AbortSignal,
-  ): Promise<R extends ConvertRequest ? Converted : Merged> {
+  ): Promise<ReturnType<W[Kind]>> {
     const stop = () => this.kill(reasonOf(signal));
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
     this.#on_progress = on_progress;
     try {
       await this.#opened;
-      const answer = await this.#ask(request);
-      return answer as unknown as R extends ConvertRequest ? Converted : Merged;
+      return (await this.#ask({ kind, request })) as ReturnType<W[Kind]>;
     } finally {
       this.#on_progress = undefined;
       signal.removeEventListener("abort", stop);
@@ -119,37 +116,39 @@ export class ConversionProcess {
   }
 
   async close(): Promise<void> {
-    this.kill(new LakeError("unavailable", "The conversion was ended."));
+    this.kill(new LakeError("unavailable", `The ${this.#options.what} was ended.`));
     await this.exited;
   }
 
-  #ask(request: Request): Promise<Answer> {
+  #ask(message: Ask): Promise<unknown> {
     if (this.#fate || this.#ended) return Promise.reject(this.#fate ?? this.#died());
-    this.#pending = Promise.withResolvers<Answer>();
-    this.#child.send(request);
+    this.#pending = Promise.withResolvers<unknown>();
+    this.#child.send(message);
     return this.#pending.promise;
   }
 
-  #take(answer: Answer): void {
-    if (answer.kind === "progress") {
-      this.#on_progress?.(answer);
+  #take(reply: Reply<Progress>): void {
+    if ("progress" in reply) {
+      this.#on_progress?.(reply.progress);
       return;
     }
     const pending = this.#pending;
     this.#pending = undefined;
-    if (answer.kind !== "failed") pending?.resolve(answer);
-    else if (answer.code === "internal")
-      pending?.reject(new LakeError("internal", "The conversion failed.", {}, new Error(answer.message)));
-    else pending?.reject(new LakeError(answer.code, answer.message, answer.details));
+    if ("answer" in reply) pending?.resolve(reply.answer);
+    else if (reply.failed.code === "internal")
+      pending?.reject(
+        new LakeError("internal", `The ${this.#options.what} failed.`, {}, new Error(reply.failed.message)),
+      );
+    else pending?.reject(new LakeError(reply.failed.code, reply.failed.message, reply.failed.details));
   }
 
   #watchMemory(): void {
-    const limit = this.#options.process_limit_mib;
-    if (residentMib(this.#child.pid) <= limit) return;
+    const { process_limit_mib, what, limit_hint } = this.#options;
+    if (residentMib(this.#child.pid) <= process_limit_mib) return;
     this.kill(
       new LakeError(
         "resource_limit",
-        `The conversion took more than ${limit} MiB of memory and was stopped (ingestd.process_limit_mib). Smaller files, or rows, need less.`,
+        `The ${what} took more than ${process_limit_mib} MiB of memory and was stopped ${limit_hint}`,
       ),
     );
   }
@@ -157,7 +156,7 @@ export class ConversionProcess {
   #died(): LakeError {
     return new LakeError(
       "internal",
-      "The conversion's process died.",
+      `The ${this.#options.what}'s process died.`,
       {},
       new Error(this.#stderr || "no word from it"),
     );
@@ -168,7 +167,7 @@ export class ConversionProcess {
     for await (const chunk of this.#child.stderr)
       this.#stderr = (this.#stderr + decoder.decode(chunk, { stream: true })).slice(-STDERR_KEPT_CHARS);
     if (this.#stderr !== "")
-      this.#options.log.warn({ stderr: this.#stderr }, "a conversion's process complained");
+      this.#options.log.warn({ stderr: this.#stderr }, `a ${this.#options.what}'s process complained`);
   }
 }
 
@@ -176,7 +175,7 @@ export class ConversionProcess {
 export function reasonOf(signal: AbortSignal): LakeError {
   return signal.reason instanceof LakeError
     ? signal.reason
-    : new LakeError("unavailable", "The client went away, so the ingest was given up.");
+    : new LakeError("unavailable", "The client went away, so its request was given up.");
 }
 
 function residentMib(pid: number): number {

@@ -1,6 +1,7 @@
-/** DuckDB in a conversion's own process: shut in, bounded, and telling how far it is. */
+/** DuckDB in a process of its own: shut in, bounded, and telling how far it is. */
 import { type DuckDBConnection, DuckDBInstance, type DuckDBResultReader } from "@duckdb/node-api";
-import { literal } from "./types.ts";
+import { messageOf } from "../errors.ts";
+import { quoteText } from "./quote.ts";
 
 export interface EngineOptions {
   memory_limit_mib: number;
@@ -13,6 +14,8 @@ export interface EngineOptions {
 }
 
 export interface Engine {
+  /** For what streams its rows. */
+  readonly connection: DuckDBConnection;
   /** Runs one statement and reads its whole (small) result. @throws DuckDB's own error */
   run(sql: string): Promise<DuckDBResultReader>;
   /** How much of the statement under way is done, 0 to 100. */
@@ -24,6 +27,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const connection = await instance.connect();
   for (const statement of settings(options)) await connection.run(statement);
   return {
+    connection,
     run: (sql) => connection.runAndReadAll(sql),
     percent: () => percentOf(connection),
   };
@@ -37,7 +41,7 @@ function percentOf(connection: DuckDBConnection): number {
 /** The order matters: what is allowed can't change once external access is off, nor anything once locked. */
 function settings(options: EngineOptions): string[] {
   return [
-    `SET temp_directory=${literal(options.temp_dir)}`,
+    `SET temp_directory=${quoteText(options.temp_dir)}`,
     `SET max_temp_directory_size='${options.max_temp_mib}MiB'`,
     `SET memory_limit='${options.memory_limit_mib}MiB'`,
     `SET threads=${options.threads}`,
@@ -51,8 +55,13 @@ function settings(options: EngineOptions): string[] {
     "SET allow_persistent_secrets=false",
     "SET allow_unredacted_secrets=false",
     "SET disabled_filesystems='HTTPFileSystem,S3FileSystem,HuggingFaceFileSystem'",
-    `SET allowed_directories=[${options.directories.map((it) => literal(`${it}/`)).join(", ")}]`,
+    `SET allowed_directories=[${options.directories.map((it) => quoteText(`${it}/`)).join(", ")}]`,
     "SET enable_external_access=false",
     "SET lock_configuration=true",
   ];
+}
+
+/** What DuckDB says, without its hints and candidates. */
+export function firstLine(error: unknown): string {
+  return (messageOf(error).split("\n")[0] as string).slice(0, 300);
 }

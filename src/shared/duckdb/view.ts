@@ -4,26 +4,23 @@
  */
 
 import type { DuckDBConnection } from "@duckdb/node-api";
-import { DUCKDB_NAMES } from "../../shared/duckdb_names.ts";
-import type { IcebergField, IcebergType } from "../catalogd/schema.ts";
-import { QueryFailure } from "./failure.ts";
+import { DUCKDB_NAMES } from "../duckdb_names.ts";
+import { LakeError } from "../errors.ts";
+import type { IcebergField, IcebergType } from "../iceberg.ts";
+import type { BoundFile, TableContent } from "./content.ts";
 import type { Footer, Footers, PhysicalColumn } from "./footers.ts";
-import type { Binding, BoundFile, TableContent } from "./protocol.ts";
 import { quoteName, quotePath, quoteText } from "./quote.ts";
 
-/** Makes the view of a binding. @throws QueryFailure, or what DuckDB throws */
+/** Makes, or makes anew, the view `schema.view` of this content. @throws LakeError, or what DuckDB throws */
 export async function bindTable(
   connection: DuckDBConnection,
   footers: Footers,
-  binding: Binding,
+  { schema, view }: { schema: string; view: string },
+  content: TableContent,
 ): Promise<void> {
-  if (!binding.content)
-    throw new QueryFailure("internal", `no content for ${binding.schema}.${binding.view}`);
-  const select = await selectOf(connection, footers, binding.content);
-  await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(binding.schema)}`);
-  await connection.run(
-    `CREATE OR REPLACE VIEW ${quoteName(binding.schema)}.${quoteName(binding.view)} AS ${select}`,
-  );
+  const select = await selectOf(connection, footers, content);
+  await connection.run(`CREATE SCHEMA IF NOT EXISTS ${quoteName(schema)}`);
+  await connection.run(`CREATE OR REPLACE VIEW ${quoteName(schema)}.${quoteName(view)} AS ${select}`);
 }
 
 async function selectOf(
@@ -41,7 +38,7 @@ async function selectOf(
   );
   for (const file of content.files) {
     const footer = known.get(file.path);
-    if (!footer) throw new QueryFailure("unavailable", "A data file of the table could not be read.");
+    if (!footer) throw new LakeError("unavailable", "A data file of the table could not be read.");
     const group = groups.get(footer.signature);
     if (group) group.files.push(file);
     else groups.set(footer.signature, { files: [file], footer, reading: "projected" });
@@ -118,7 +115,7 @@ function groupSelects(content: TableContent, { files, footer, reading }: Group):
   if (whole.length > 0) selects.push(`SELECT ${columns.join(", ")} FROM ${read(whole)}`);
   if (thinned.length > 0) {
     if (content.fields.some((field) => ["filename", "file_row_number"].includes(field.name.toLowerCase())))
-      throw new QueryFailure(
+      throw new LakeError(
         "invalid",
         "A table with position deletes can't be read while a column is named filename or file_row_number; rename the column.",
       );
@@ -219,7 +216,7 @@ function project(
   return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${members.join(", ")}) END`;
 }
 
-/** DuckDB's name of an Iceberg type (spec, "Schemas and Data Types"). @throws QueryFailure for a type of v3 */
+/** DuckDB's name of an Iceberg type (spec, "Schemas and Data Types"). @throws LakeError for a type of v3 */
 export function duckdbType(type: IcebergType): string {
   if (typeof type !== "string") {
     if (type.type === "list") return `${duckdbType(type.element)}[]`;
@@ -231,5 +228,5 @@ export function duckdbType(type: IcebergType): string {
   const decimal = /^decimal\((\d+), ?(\d+)\)$/.exec(type);
   if (decimal) return `DECIMAL(${decimal[1]}, ${decimal[2]})`;
   if (/^fixed\[\d+\]$/.test(type)) return "BLOB";
-  throw new QueryFailure("invalid", `A column has the type ${type}, which can't be read here.`);
+  throw new LakeError("invalid", `A column has the type ${type}, which can't be read here.`);
 }
