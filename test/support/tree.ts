@@ -8,3 +8,10 @@ export function treeOf(root: string): string[] {
     .map((it) => relative(root, join(it.parentPath, it.name)) + (it.isDirectory() ? "/" : ""))
     .sort();
 }
+
+/** The paths of every regular file below `root`. */
+export function filesBelow(root: string): string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((it) => it.isFile())
+    .map((it) => join(it.parentPath, it.name));
+}

@@ -123,7 +123,7 @@ export const documentation = {
     service,
     summary: "Delete items by id or by filter",
     description:
-      "Durable when this answers. By filter: the items that it lets through when the request comes; one that is replaced meanwhile stays.",
+      "Durable when this answers. By filter: the items that it lets through when the request comes; one that is replaced meanwhile stays. With `erase: true` the files are rewritten before it answers, so that nothing of any item that is no more is left in them (docs/vectors.md).",
     example: { ids: ["a1"] },
     answers: { 200: { description: "Deleted", schema: DeletedSchema, example: { deleted: 1 } } },
     problems: [400, 401, 403, 404, 413, 429, 503],

@@ -253,10 +253,24 @@ export class Vectors implements Vectord {
 
   async delete(name: string, query: DeleteQuery): Promise<Deleted> {
     this.#known(name);
+    if ("ids" in query === "filter" in query)
+      throw new LakeError("invalid", "A deletion needs ids, or a filter, and not both.");
+    const deleted = await this.#removed(name, await this.#remove(name, query));
+    if (query.erase) await this.#erase(name);
+    return deleted;
+  }
+
+  async #remove(name: string, query: DeleteQuery): Promise<number[]> {
     const { writer, searcher, now_ms } = this.#options;
-    if ("ids" in query) return this.#removed(name, await writer.ask("removeIds", [name, query.ids]));
+    if ("ids" in query) return writer.ask("removeIds", [name, query.ids]);
     const keys = await searcher.ask("select", [name, query.filter, now_ms()]);
-    return this.#removed(name, await writer.ask("removeKeys", [name, keys]));
+    return writer.ask("removeKeys", [name, keys]);
+  }
+
+  /** The graph's file goes first: what SQLite still holds is what a graph is made of. */
+  async #erase(name: string): Promise<void> {
+    await this.#options.searcher.insist("erase", [name]);
+    await this.#options.writer.insist("erase", [name]);
   }
 
   /** Removes the items whose time has passed; they are not found any more as it is. */

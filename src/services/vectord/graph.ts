@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { Index, MetricKind, ScalarKind } from "usearch";
 import type { IndexSettings } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
+import { normOf } from "./vectors.ts";
 
 const METRIC = { cosine: MetricKind.Cos, l2: MetricKind.L2sq, dot: MetricKind.IP };
 const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
@@ -27,6 +28,11 @@ const STEP_VECTORS = 4;
 /** The graph is built anew once it holds this many masked vectors, and as many as a part of it. */
 const MASKED_MIN = 1000;
 const MASKED_SHARE = 0.3;
+/** Vectors overwritten in one go, and keys looked through for them; where there are more, the graph is built anew. */
+const OVERWRITTEN_MAX = 512;
+const LOOKED_THROUGH_MAX = 200_000;
+/** An overwritten vector has its old key and this: a key that no item ever has. */
+const OVERWRITTEN = 2 ** 52;
 const MANIFEST = "graph.json";
 const THREADS = 1;
 
@@ -55,6 +61,8 @@ export class Graph {
   /** What takes the place of `#now` once it holds everything. */
   #next: Growth | undefined;
   #saved_key = -1;
+  /** Whether `#now` holds vectors that may not reach the disk any more. */
+  #is_soiled = false;
 
   /** @param ef candidates that each search looks at, at least */
   constructor(
@@ -91,7 +99,7 @@ export class Graph {
 
   /** Whether what is on the disk is older than what is here. */
   get is_unsaved(): boolean {
-    return this.#now.size > 0 && this.#now.covers_key !== this.#saved_key;
+    return !this.#is_soiled && this.#now.size > 0 && this.#now.covers_key !== this.#saved_key;
   }
 
   get bytes(): number {
@@ -120,11 +128,47 @@ export class Graph {
         this.#now = this.#next;
         this.#next = undefined;
         this.#saved_key = -1;
+        this.#is_soiled = false;
       }
     }
     if (this.is_settled && this.masked >= MASKED_MIN && this.masked >= MASKED_SHARE * this.#now.size)
-      this.#next = { ...this.#empty(), waiting: [...this.#shelf.keys()] };
+      this.#rebuild();
     return !this.is_settled;
+  }
+
+  #rebuild(): void {
+    this.#next = { ...this.#empty(), waiting: [...this.#shelf.keys()] };
+  }
+
+  /** Leaves nothing on the disk, now or later, of vectors whose items are no more. Durable when it returns. */
+  erase(): void {
+    rmSync(join(this.#folder, MANIFEST), { force: true });
+    this.#sweep("");
+    syncFile(this.#folder);
+    this.#saved_key = -1;
+    const { covers_key } = this.#now;
+    const is_cheap = this.masked <= OVERWRITTEN_MAX && covers_key <= this.#shelf.size + LOOKED_THROUGH_MAX;
+    if (is_cheap && this.#next === undefined && !this.#is_soiled) {
+      for (let key = 1; key <= covers_key; key++) if (!this.#shelf.has(key)) this.#overwrite(key);
+      return;
+    }
+    this.#is_soiled = true;
+    this.#rebuild();
+  }
+
+  /** A removed vector's bytes stay in the graph until another takes their place: one of no meaning, of like length. */
+  #overwrite(key: number): void {
+    const { index } = this.#now;
+    if (!index.contains(BigInt(key))) return;
+    index.remove(BigInt(key));
+    const noise = Float32Array.from({ length: this.#settings.dimension }, () => Math.random() * 2 - 1);
+    const [live] = this.#shelf.keys();
+    const scale = (live === undefined ? 1 : normOf(this.#shelf.vectorOf(live))) / normOf(noise);
+    index.add(
+      BigInt(key + OVERWRITTEN),
+      noise.map((it) => it * scale),
+      THREADS,
+    );
   }
 
   #grow(growth: Growth): void {

@@ -264,10 +264,19 @@ export const ItemsSchema = t.Object({
 export type Items = Static<typeof ItemsSchema>;
 
 export const DeleteBody = t.Object(
-  { ids: t.Optional(Ids), filter: t.Optional(FilterSchema) },
-  { additionalProperties: false, minProperties: 1, maxProperties: 1, description: "ids, or a filter" },
+  {
+    ids: t.Optional(Ids),
+    filter: t.Optional(FilterSchema),
+    erase: t.Optional(
+      t.Boolean({
+        description:
+          "rewrite the index's files, so that nothing of any item deleted or replaced so far is left in them; false by default",
+      }),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1, maxProperties: 2, description: "ids, or a filter" },
 );
-export type DeleteQuery = { ids: string[] } | { filter: Filter };
+export type DeleteQuery = ({ ids: string[] } | { filter: Filter }) & { erase?: boolean };
 export const DeletedSchema = t.Object({ deleted: t.Integer() });
 export type Deleted = Static<typeof DeletedSchema>;
 
@@ -290,6 +299,9 @@ export interface Vectord {
   search(name: string, query: SearchQuery): Promise<Found>;
   /** @throws LakeError not_found, queue_full */
   get(name: string, query: GetQuery): Promise<Items>;
-  /** On the disk when it returns. @throws LakeError invalid, not_found, queue_full */
+  /**
+   * On the disk when it returns; with `erase`, nothing of what was deleted or replaced is in the index's files.
+   * @throws LakeError invalid, not_found, queue_full, unavailable
+   */
   delete(name: string, query: DeleteQuery): Promise<Deleted>;
 }

@@ -124,6 +124,13 @@ const api = {
       return [{ id, ...told(it, slot, include), ...expiry }];
     });
   },
+  /** Frees the graph and its file of vectors whose items are no more. */
+  erase(name: string): void {
+    const it = known(name);
+    it.graph.erase();
+    saveLater(it);
+    pump();
+  },
   /** The keys of the items that a filter lets through. */
   select(name: string, filter: Filter, now_ms: number): number[] {
     const { shelf } = known(name);

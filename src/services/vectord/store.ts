@@ -3,6 +3,7 @@
  * names one version of an item. Texts are indexed by word beside them. Durable when a call returns.
  */
 import { Database } from "bun:sqlite";
+import { LakeError } from "../../shared/errors.ts";
 import type { JudgedItem } from "./batch.ts";
 import type { IndexSettings } from "./schema.ts";
 
@@ -133,6 +134,21 @@ export class ItemWriter {
   declare(indexed: readonly string[]): void {
     const settings = { ...readSettings(this.#db), indexed };
     this.#db.query("UPDATE settings SET settings = ?").run(JSON.stringify(settings));
+  }
+
+  /**
+   * Rewrites the file, so that nothing of what was deleted or replaced is left in it: words are forgotten only
+   * as the segments that hold them are merged, and rows only as their pages are written anew.
+   * @throws LakeError unavailable where a reader keeps the log from being emptied
+   */
+  erase(): void {
+    this.#db.run("INSERT INTO words (words) VALUES ('optimize')");
+    this.#db.run("VACUUM");
+    const done = this.#db.query<{ busy: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").get();
+    if (done?.busy !== 0)
+      throw new LakeError("unavailable", "The index is being read, and not erased yet: ask again.", {
+        retry_after_s: 1,
+      });
   }
 
   count(): number {

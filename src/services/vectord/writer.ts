@@ -89,6 +89,9 @@ const api = {
   expire(name: string, now_ms: number): number[] {
     return counted(name, known(name).writer.expire(now_ms));
   },
+  erase(name: string): void {
+    known(name).writer.erase();
+  },
   close(): void {
     for (const { writer } of open.values()) writer.close();
     open.clear();
