@@ -105,6 +105,7 @@ export const ConfigSchema = Type.Object(
       embedd_url: url("embedd"),
       vectord_url: url("vectord"),
       observerd_url: url("observerd"),
+      matrixd_url: url("matrixd"),
     }),
     storaged: section({
       bind: bind(3211),
@@ -271,6 +272,18 @@ export const ConfigSchema = Type.Object(
         1_000_000,
         "closed segments kept of the gateway's own reports; older ones are deleted",
       ),
+    }),
+    matrixd: section({
+      bind: bind(3218),
+      timeout_ms: whole(
+        10_000,
+        1,
+        3_600_000,
+        "how long one search may take, and the most a caller may ask for",
+      ),
+      max_corpora: whole(256, 1, 10_000, "corpora there may be"),
+      max_searches: whole(64, 1, 10_000, "searches under way; past it the answer is 429"),
+      queue: whole(1000, 1, 1_000_000, "changes waiting for the disk; past it the answer is 429"),
     }),
   },
   { additionalProperties: false },

@@ -10,6 +10,9 @@ import type { Embedd } from "./embedd/schema.ts";
 import { createIngestdClient } from "./ingestd/client.ts";
 import { createIngestd } from "./ingestd/index.ts";
 import type { Ingestd } from "./ingestd/schema.ts";
+import { createMatrixdClient } from "./matrixd/client.ts";
+import { createMatrixd } from "./matrixd/index.ts";
+import type { Matrixd } from "./matrixd/schema.ts";
 import { createObserverdClient } from "./observerd/client.ts";
 import { createObserverd } from "./observerd/index.ts";
 import type { Observerd } from "./observerd/schema.ts";
@@ -32,6 +35,7 @@ export interface Interfaces {
   embedd: Embedd;
   vectord: Vectord;
   observerd: Observerd;
+  matrixd: Matrixd;
 }
 
 export type ServiceName = keyof Interfaces;
@@ -108,6 +112,14 @@ export const registry = [
     needs: [],
     create: createObserverd,
     client: createObserverdClient,
+  }),
+  entry({
+    name: "matrixd",
+    about: "Many corpora, one answer: searched at once, merged, reranked, cut to a budget.",
+    prefixes: ["matrix"],
+    needs: ["embedd", "vectord"],
+    create: createMatrixd,
+    client: createMatrixdClient,
   }),
 ] as unknown as readonly Entry<ServiceName, ServiceName>[];
 

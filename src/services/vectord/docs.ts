@@ -99,6 +99,7 @@ export const documentation = {
         example: {
           results: [{ id: "a1", score: 1, distance: 0, metadata: ITEM.metadata }],
           exact: true,
+          model: null,
           elapsed_ms: 0.4,
         },
       },

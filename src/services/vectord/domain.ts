@@ -209,7 +209,8 @@ export class Vectors implements Vectord {
       told = await addSoftMatches(embedd, text, results, soft, k);
       if (!include.includes("text")) told = told.map(({ text: _text, ...rest }) => rest);
     }
-    return { results: told, exact, elapsed_ms: Math.round((performance.now() - started_ms) * 1000) / 1000 };
+    const elapsed_ms = Math.round((performance.now() - started_ms) * 1000) / 1000;
+    return { results: told, exact, model, elapsed_ms };
   }
 
   async #queryVector(

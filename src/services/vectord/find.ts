@@ -45,6 +45,7 @@ export interface Ranked {
   readonly score: number;
   readonly distance: number;
   readonly ranks?: { bm25?: number; vector?: number };
+  readonly sides?: { bm25: number; cosine: number };
 }
 
 export interface Ranking {
@@ -174,7 +175,8 @@ class Search {
     const hits = [...fused].map(([slot, it]) => {
       const cosine = cosineOf(this.question.vector, this.#norm, shelf.vector(slot), shelf.norm(slot));
       const score = (bm25 * it.bm25) / highest + vector * cosine;
-      return { slot, score, distance: this.#distance(slot), ranks: it.ranks };
+      const sides = { bm25: it.bm25, cosine };
+      return { slot, score, distance: this.#distance(slot), ranks: it.ranks, sides };
     });
     hits.sort((a, b) => b.score - a.score || shelf.key(a.slot) - shelf.key(b.slot));
     return { hits: soft > 0 ? hits : hits.slice(0, this.question.k), exact: near.exact };

@@ -235,6 +235,9 @@ export const HitSchema = t.Object({
   ranks: t.Optional(
     t.Object({ bm25: Rank("BM25"), vector: Rank("vector") }, { description: "of a hybrid search" }),
   ),
+  sides: t.Optional(
+    t.Object({ bm25: t.Number(), cosine: t.Number() }, { description: "of a hybrid search, before weights" }),
+  ),
   metadata: t.Optional(t.Nullable(Metadata)),
   text: t.Optional(t.Nullable(t.String())),
   vector: t.Optional(t.Array(t.Number())),
@@ -243,6 +246,7 @@ export type Hit = Static<typeof HitSchema>;
 export const FoundSchema = t.Object({
   results: t.Array(HitSchema, { description: "best first" }),
   exact: t.Boolean({ description: "whether every item that the filter lets through was compared" }),
+  model: t.Nullable(t.String({ description: "of the index; null where it has none" })),
   elapsed_ms: t.Number(),
 });
 export type Found = Static<typeof FoundSchema>;

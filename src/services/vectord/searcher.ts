@@ -105,11 +105,12 @@ const api = {
       ...(query.hybrid ? { hybrid: query.hybrid } : {}),
     };
     const { hits, exact } = find({ metric, ...it }, question, now_ms);
-    const results = hits.map(({ slot, score, distance, ranks }) => ({
+    const results = hits.map(({ slot, score, distance, ranks, sides }) => ({
       id: it.shelf.id(slot),
       score,
       distance,
       ...(ranks ? { ranks } : {}),
+      ...(sides ? { sides } : {}),
       ...told(it, slot, query.include),
     }));
     return { results, exact };

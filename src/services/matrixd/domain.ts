@@ -1,0 +1,175 @@
+/** The rules of corpora, and searches over them. */
+import { isDeepStrictEqual } from "node:util";
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import type { JournalReport } from "../../shared/journal.ts";
+import type { Embedd } from "../embedd/schema.ts";
+import type { CorpusReader, Standing } from "./corpus.ts";
+import {
+  type CorpusDefinition,
+  type CorpusInfo,
+  type CorpusPage,
+  type GuardedMatrixd,
+  type Kind,
+  LIST_LIMIT,
+  type MatrixFound,
+  type MatrixQuery,
+  type PageOptions,
+  type Warning,
+} from "./schema.ts";
+import { MatrixSearch } from "./search.ts";
+import type { CorpusStore, RegisteredCorpus } from "./store.ts";
+
+export interface MatrixOptions {
+  readonly store: CorpusStore;
+  readonly readers: Readonly<Record<Kind, CorpusReader>>;
+  readonly embedd: Embedd;
+  readonly max_corpora: number;
+  /** Searches under way at a time. */
+  readonly max_searches: number;
+  readonly timeout_ms: number;
+  now_ms(): number;
+}
+
+/** Whoever holds every scope. */
+const EVERYTHING = ["*"];
+const RETRY_AFTER_S = 1;
+
+export class Matrix implements GuardedMatrixd {
+  readonly #options: MatrixOptions;
+  /** Registrations one after another, so that of two of the same name one is refused. */
+  #registering: Promise<unknown> = Promise.resolve();
+  #searching = 0;
+
+  constructor(options: MatrixOptions) {
+    this.#options = options;
+  }
+
+  register(corpus: CorpusDefinition): Promise<CorpusInfo> {
+    return this.#inTurn(async () => {
+      const { store, max_corpora, now_ms } = this.#options;
+      refuseIncomplete(corpus);
+      const before = store.corpora.get(corpus.name);
+      const created_at = before?.created_at ?? new Date(now_ms()).toISOString();
+      const registered = { ...corpus, weight: corpus.weight ?? 1, created_at };
+      if (before) {
+        if (!isDeepStrictEqual(before, registered))
+          throw new LakeError(
+            "conflict",
+            `There is a corpus "${corpus.name}" already, which is another one; delete it first, or take another name.`,
+          );
+        return { ...(await this.#told(before)), existing: true as const };
+      }
+      if (store.corpora.size >= max_corpora)
+        throw new LakeError(
+          "resource_limit",
+          `There may be at most ${max_corpora} corpora (matrixd.max_corpora).`,
+        );
+      const standing = await this.#readerOf(registered).standing(registered);
+      await store.put(registered);
+      return { ...registered, ...standing };
+    });
+  }
+
+  async corpora({ limit = LIST_LIMIT, cursor }: PageOptions): Promise<CorpusPage> {
+    const all = [...this.#options.store.corpora.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const after = all.filter(({ name }) => cursor === undefined || name > cursor);
+    const page = after.slice(0, limit);
+    const next_cursor = after.length > limit ? (page.at(-1)?.name ?? null) : null;
+    return { corpora: await Promise.all(page.map((it) => this.#told(it))), next_cursor };
+  }
+
+  async corpus(name: string): Promise<CorpusInfo> {
+    return this.#told(this.#known(name));
+  }
+
+  unregister(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const corpus = this.#known(name);
+      await this.#options.store.remove(name);
+      this.#readerOf(corpus).forget(name);
+    });
+  }
+
+  async search(query: MatrixQuery, scopes: readonly string[] = EVERYTHING): Promise<MatrixFound> {
+    const { max_searches, timeout_ms } = this.#options;
+    if ((query.timeout_ms ?? 0) > timeout_ms)
+      throw new LakeError(
+        "invalid",
+        `timeout_ms may be at most ${timeout_ms} (matrixd.timeout_ms; got ${query.timeout_ms}).`,
+      );
+    const { corpora, warnings } = this.#asked(query, scopes);
+    if (this.#searching >= max_searches)
+      throw new LakeError("queue_full", `${max_searches} searches are under way; try again soon.`, {
+        retry_after_s: RETRY_AFTER_S,
+      });
+    this.#searching++;
+    try {
+      const { embedd, now_ms } = this.#options;
+      const options = { embedd, now_ms, readerOf: (it: RegisteredCorpus) => this.#readerOf(it) };
+      return await new MatrixSearch(options, query, corpora, warnings, query.timeout_ms ?? timeout_ms).run();
+    } finally {
+      this.#searching--;
+    }
+  }
+
+  report(): JournalReport {
+    return this.#options.store.report();
+  }
+
+  /** The corpora that a search is put to: those named, or all that the asker may read, the others told. */
+  #asked(
+    { corpora: names }: MatrixQuery,
+    scopes: readonly string[],
+  ): { corpora: RegisteredCorpus[]; warnings: Warning[] } {
+    const { store } = this.#options;
+    const asked = names ? names.map((name) => this.#known(name)) : [...store.corpora.values()];
+    const corpora: RegisteredCorpus[] = [];
+    const warnings: Warning[] = [];
+    for (const corpus of asked) {
+      const { scope } = this.#readerOf(corpus);
+      if (scopes.includes("*") || scopes.includes(scope)) corpora.push(corpus);
+      else {
+        const message = `The key lacks the scope ${scope}, which reading corpus "${corpus.name}" needs.`;
+        if (names) throw new LakeError("forbidden", message);
+        warnings.push({ corpus: corpus.name, code: "forbidden", message });
+      }
+    }
+    return { corpora, warnings };
+  }
+
+  async #told(corpus: RegisteredCorpus): Promise<CorpusInfo> {
+    return { ...corpus, ...(await this.#standing(corpus)) };
+  }
+
+  /** Of a corpus that can't be read, why not. */
+  async #standing(corpus: RegisteredCorpus): Promise<Standing> {
+    try {
+      return await this.#readerOf(corpus).standing(corpus);
+    } catch (error) {
+      if (!(error instanceof LakeError)) throw error;
+      return { state: "unavailable", reason: messageOf(error), items: null };
+    }
+  }
+
+  #readerOf({ kind }: RegisteredCorpus): CorpusReader {
+    return this.#options.readers[kind];
+  }
+
+  #known(name: string): RegisteredCorpus {
+    const corpus = this.#options.store.corpora.get(name);
+    if (!corpus) throw new LakeError("not_found", `There is no corpus "${name}".`);
+    return corpus;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#registering.then(work);
+    // Whoever asked is told of a failure; the next in turn goes on all the same.
+    this.#registering = result.catch(() => undefined);
+    return result;
+  }
+}
+
+function refuseIncomplete({ kind, index }: CorpusDefinition): void {
+  if (kind === "index" && index === undefined)
+    throw new LakeError("invalid", "A corpus of kind `index` needs `index`, the name of a vector index.");
+}

@@ -1,0 +1,238 @@
+/** One search: asked of all corpora at once, merged, reranked, freed of duplicates, cut to a budget; in time. */
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import type { Embedd } from "../embedd/schema.ts";
+import { spend, tokensOf } from "./budget.ts";
+import type { Candidate, CorpusReader, Question } from "./corpus.ts";
+import { Deadline } from "./deadline.ts";
+import { dedupe } from "./dedupe.ts";
+import { type Merged, merge } from "./merge.ts";
+import { rerank } from "./rerank.ts";
+import {
+  DEFAULT_K,
+  type Explanation,
+  type MatrixFound,
+  type MatrixHit,
+  type MatrixQuery,
+  type Stage,
+  type Warning,
+} from "./schema.ts";
+import type { RegisteredCorpus } from "./store.ts";
+
+/** Taken of each corpus, unless more hits are wanted. */
+const PER_CORPUS_K = 50;
+/** Of the time given, so much at most is kept back for what comes after the corpora have answered. */
+const RESERVED_SHARE = 0.25;
+const RESERVED_MS = 500;
+
+export interface SearchOptions {
+  readonly embedd: Embedd;
+  readonly readerOf: (corpus: RegisteredCorpus) => CorpusReader;
+  readonly now_ms: () => number;
+}
+
+interface Answered {
+  readonly corpus: RegisteredCorpus;
+  readonly candidates: readonly Candidate[];
+  readonly elapsed_ms: number;
+}
+
+export class MatrixSearch {
+  readonly #options: SearchOptions;
+  readonly #query: MatrixQuery;
+  readonly #corpora: readonly RegisteredCorpus[];
+  readonly #warnings: Warning[];
+  readonly #deadline: Deadline;
+  readonly #started_ms: number;
+  readonly #explanation: Explanation = { corpora: [], stages: [] };
+  /** By corpus and id: the place after each stage so far. */
+  readonly #places = new Map<Candidate, MatrixHit["provenance"]["stages"]>();
+
+  /** @param warnings of corpora that are not asked; those that fail are added */
+  constructor(
+    options: SearchOptions,
+    query: MatrixQuery,
+    corpora: readonly RegisteredCorpus[],
+    warnings: Warning[],
+    timeout_ms: number,
+  ) {
+    this.#options = options;
+    this.#query = query;
+    this.#corpora = corpora;
+    this.#warnings = warnings;
+    this.#started_ms = options.now_ms();
+    this.#deadline = new Deadline(timeout_ms, options.now_ms);
+  }
+
+  /** @throws LakeError invalid; unavailable, or deadline, where no corpus answers */
+  async run(): Promise<MatrixFound> {
+    const { k = DEFAULT_K, budget_tokens, explain = false } = this.#query;
+    const answered = await this.#retrieve();
+    let hits = this.#staged("merged", () => merge(answered, weights(this.#corpora)));
+    hits = await this.#rerank(hits);
+    const kept = dedupe(
+      hits.map((it) => ({ ...it, corpus: it.candidate.corpus, text: it.candidate.text })),
+      k,
+    );
+    const told = kept.map(({ hit, duplicates }) => this.#told(hit, duplicates));
+    const budgeted =
+      budget_tokens === undefined
+        ? undefined
+        : spend(
+            told.map((hit) => ({ hit, tokens: hit.provenance.tokens })),
+            budget_tokens,
+          );
+    return {
+      results: budgeted ? budgeted.kept.map(({ hit }) => hit) : told,
+      warnings: this.#warnings,
+      ...(budgeted
+        ? {
+            budget: {
+              tokens: budgeted.tokens,
+              left_out: budgeted.left_out.map(({ hit: { corpus, id }, tokens }) => ({ corpus, id, tokens })),
+            },
+          }
+        : {}),
+      ...(explain ? { explain: this.#explanation } : {}),
+      elapsed_ms: rounded(this.#options.now_ms() - this.#started_ms),
+    };
+  }
+
+  /** Asks every corpus at once; one that fails or is late is told in the warnings. */
+  async #retrieve(): Promise<Answered[]> {
+    const { query, k = DEFAULT_K, per_corpus_k = Math.max(k, PER_CORPUS_K), filter } = this.#query;
+    const vectors = new Map<string, Promise<string>>();
+    const question: Question = {
+      text: query,
+      k: per_corpus_k,
+      ...(filter ? { filter } : {}),
+      vectorBy: (model) => {
+        const made = vectors.get(model) ?? this.#embed(query, model);
+        vectors.set(model, made);
+        return made;
+      },
+    };
+    const reserved_ms = Math.min(RESERVED_MS, this.#deadline.total_ms * RESERVED_SHARE);
+    const settled = await Promise.all(
+      this.#corpora.map((corpus) => this.#ask(corpus, question, reserved_ms)),
+    );
+    const answered = settled.filter((it) => it !== undefined);
+    if (answered.length === 0 && this.#corpora.length > 0) throw noneAnswers(this.#warnings);
+    for (const { corpus, candidates, elapsed_ms } of answered) {
+      this.#explanation.corpora.push({
+        corpus: corpus.name,
+        hits: candidates.length,
+        weight: corpus.weight,
+        elapsed_ms,
+      });
+      for (const it of candidates)
+        this.#places.set(it, [{ stage: "retrieved", rank: it.rank, score: rounded(it.score) }]);
+    }
+    return answered;
+  }
+
+  async #ask(
+    corpus: RegisteredCorpus,
+    question: Question,
+    reserved_ms: number,
+  ): Promise<Answered | undefined> {
+    const { now_ms, readerOf } = this.#options;
+    try {
+      const candidates = await this.#deadline.within(reserved_ms, () =>
+        readerOf(corpus).search(corpus, question),
+      );
+      return { corpus, candidates, elapsed_ms: rounded(now_ms() - this.#started_ms) };
+    } catch (error) {
+      // What is wrong with the question is wrong with it everywhere.
+      if (!(error instanceof LakeError) || error.code === "invalid") throw error;
+      this.#warnings.push({ corpus: corpus.name, code: error.code, message: error.message });
+      return undefined;
+    }
+  }
+
+  async #embed(text: string, model: string): Promise<string> {
+    const { vectors } = await this.#options.embedd.embed({ texts: [text], model, truncate: true });
+    const [vector] = vectors;
+    if (vector === undefined)
+      throw new LakeError("unavailable", `Model "${model}" made no vector of the query.`);
+    return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
+  }
+
+  /** Where the model is late or down, the merged order stands. */
+  async #rerank(hits: readonly Merged[]): Promise<readonly Merged[]> {
+    const { rerank: wanted = true, query, k = DEFAULT_K } = this.#query;
+    if (!wanted || hits.length === 0) return hits;
+    const started_ms = this.#options.now_ms();
+    try {
+      const ordered = await this.#deadline.within(0, () => rerank(this.#options.embedd, query, hits, k));
+      return this.#staged("reranked", () => ordered, started_ms);
+    } catch (error) {
+      if (!(error instanceof LakeError)) throw error;
+      this.#warnings.push({
+        corpus: "*",
+        code: error.code,
+        message: `The hits are not reranked: ${messageOf(error)}`,
+      });
+      return hits;
+    }
+  }
+
+  /** Notes the place of each hit after a stage. */
+  #staged(
+    stage: Stage,
+    run: () => readonly Merged[],
+    started_ms = this.#options.now_ms(),
+  ): readonly Merged[] {
+    const hits = run();
+    for (const [at, { candidate, score }] of hits.entries())
+      this.#places.get(candidate)?.push({ stage, rank: at + 1, score: rounded(score) });
+    const elapsed_ms = rounded(this.#options.now_ms() - started_ms);
+    this.#explanation.stages.push({ stage, hits: hits.length, elapsed_ms });
+    return hits;
+  }
+
+  #told({ candidate, score }: Merged, duplicates: readonly { hit: Merged; similarity: number }[]): MatrixHit {
+    const { corpus, id, text, metadata, ranks, cosine } = candidate;
+    return {
+      corpus,
+      id,
+      score: rounded(score),
+      text,
+      metadata: metadata as MatrixHit["metadata"],
+      provenance: {
+        stages: this.#places.get(candidate) ?? [],
+        ...(ranks ? { ranks } : {}),
+        cosine: rounded(cosine),
+        ...(duplicates.length === 0
+          ? {}
+          : {
+              duplicates: duplicates.map(({ hit, similarity }) => ({
+                corpus: hit.candidate.corpus,
+                id: hit.candidate.id,
+                similarity: rounded(similarity),
+              })),
+            }),
+        tokens: tokensOf(text),
+      },
+    };
+  }
+}
+
+function weights(corpora: readonly RegisteredCorpus[]): (corpus: string) => number {
+  const by_name = new Map(corpora.map(({ name, weight }) => [name, weight]));
+  return (corpus) => by_name.get(corpus) ?? 1;
+}
+
+function noneAnswers(warnings: readonly Warning[]): LakeError {
+  const is_late = warnings.every(({ code }) => code === "deadline");
+  const [first] = warnings;
+  return new LakeError(
+    is_late ? "deadline" : "unavailable",
+    `No corpus answered; "${first?.corpus}": ${first?.message}`,
+    { warnings },
+  );
+}
+
+/** Six decimals do, and read better. */
+function rounded(value: number): number {
+  return Math.round(value * 1e6) / 1e6;
+}
