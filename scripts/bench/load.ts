@@ -75,8 +75,7 @@ http {
   return runningIn(directory, url, child);
 }
 
-/** A port that was free just now. */
-export function freePort(): number {
+function freePort(): number {
   const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   server.stop(true);
   return server.port;

@@ -126,7 +126,7 @@ export class SlotSet {
 }
 
 /** Where a number is in a rising list, or would be. */
-function place(sorted: readonly number[], wanted: number): number {
+export function place(sorted: readonly number[], wanted: number): number {
   if (sorted.length === 0 || (sorted[sorted.length - 1] as number) < wanted) return sorted.length;
   let low = 0;
   for (let high = sorted.length; low < high; ) {

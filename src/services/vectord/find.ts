@@ -3,6 +3,7 @@
  * that the filter lets through where that is cheaper than the graph, and else takes ever more from the graph
  * until enough of them pass.
  */
+import { Best } from "./best.ts";
 import type { Bits } from "./bits.ts";
 import type { FilterTree } from "./filter.ts";
 import type { Graph } from "./graph.ts";
@@ -10,6 +11,7 @@ import { DEFAULT_WEIGHTS, type Metric } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
 import type { ItemReader } from "./store.ts";
 import { cosineOf, distanceOf, normOf, scoreOf } from "./vectors.ts";
+import { type Worded, type Words, wordsOf } from "./words.ts";
 
 /** What a candidate of the graph costs, in vectors compared one by one, and what a search costs at least. */
 const GRAPH_CANDIDATE = 10;
@@ -58,6 +60,8 @@ export interface Sources {
   readonly shelf: Shelf;
   readonly graph: Graph;
   readonly reader: ItemReader;
+  /** Undefined while they are not all in memory. */
+  readonly words: Words | undefined;
 }
 
 export function find(sources: Sources, question: Question, now_ms: number): Ranking {
@@ -133,22 +137,11 @@ class Search {
   /** The k nearest by the vectors as sent; among equals the older item first. */
   #order(slots: Iterable<number>, k: number): Ranked[] {
     const { metric, shelf } = this.sources;
-    const top: { slot: number; distance: number }[] = [];
-    const isNearer = (a: { slot: number; distance: number }, b: { slot: number; distance: number }) =>
-      a.distance < b.distance || (a.distance === b.distance && shelf.key(a.slot) < shelf.key(b.slot));
-    for (const slot of slots) {
-      const it = { slot, distance: this.#distance(slot) };
-      if (top.length === k && !isNearer(it, top[k - 1] as typeof it)) continue;
-      let low = 0;
-      for (let high = top.length; low < high; ) {
-        const middle = (low + high) >> 1;
-        if (isNearer(top[middle] as typeof it, it)) low = middle + 1;
-        else high = middle;
-      }
-      top.splice(low, 0, it);
-      if (top.length > k) top.pop();
-    }
-    return top.map((it) => ({ ...it, score: scoreOf(metric, it.distance) }));
+    const best = new Best(k);
+    for (const slot of slots) best.add(slot, this.#distance(slot), shelf.key(slot));
+    return best
+      .list()
+      .map(({ item, cost }) => ({ slot: item, distance: cost, score: scoreOf(metric, cost) }));
   }
 
   #distance(slot: number): number {
@@ -182,27 +175,27 @@ class Search {
     return { hits: soft > 0 ? hits : hits.slice(0, this.question.k), exact: near.exact };
   }
 
-  /** Takes ever more by BM25, until enough pass the filter. */
+  /** From memory; by FTS5, taking ever more until enough pass the filter, while not all words are there. */
   #byWords(text: string, count: number): { slot: number; bm25: number }[] {
-    const { shelf, reader } = this.sources;
-    const match = anyWordOf(text);
-    if (match === "") return [];
-    for (let limit = count; ; limit *= 4) {
-      const rows = reader.rank(match, limit);
-      const found = rows.flatMap(({ key, bm25 }) => {
-        const slot = shelf.slot(key, this.now_ms);
-        return slot !== undefined && this.#passes(slot) ? [{ slot, bm25 }] : [];
+    const { shelf, reader, words } = this.sources;
+    const asked = [...new Set(wordsOf(text))].slice(0, MAX_WORDS);
+    const slotOf = (key: number) => {
+      const slot = shelf.slot(key, this.now_ms);
+      return slot !== undefined && this.#passes(slot) ? slot : undefined;
+    };
+    const told = (rows: readonly Worded[]) =>
+      rows.flatMap(({ key, bm25 }) => {
+        const slot = slotOf(key);
+        return slot === undefined ? [] : [{ slot, bm25 }];
       });
+    if (words) return told(words.rank(asked, count, (key) => slotOf(key) !== undefined));
+    // An expression of FTS5 for any of the words.
+    const match = asked.map((word) => `"${word}"`).join(" OR ");
+    for (let limit = count; match !== ""; limit *= 4) {
+      const rows = reader.rank(match, limit);
+      const found = told(rows);
       if (found.length >= count || rows.length < limit) return found.slice(0, count);
     }
+    return [];
   }
-}
-
-/** An FTS5 expression for any of a text's words; "" where it has none. */
-function anyWordOf(text: string): string {
-  const words = new Set(text.toLowerCase().match(/[\p{L}\p{N}\p{M}]+/gu));
-  return [...words]
-    .slice(0, MAX_WORDS)
-    .map((word) => `"${word}"`)
-    .join(" OR ");
 }

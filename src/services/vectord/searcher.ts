@@ -10,6 +10,7 @@ import type { Filter, GetQuery, Hit, Include, IndexInfo, Item, SearchQuery } fro
 import { Shelf } from "./shelf.ts";
 import { ItemReader } from "./store.ts";
 import { readVector } from "./vectors.ts";
+import { Words } from "./words.ts";
 
 export interface SearcherSettings {
   readonly root: string;
@@ -31,6 +32,7 @@ interface Held {
   readonly reader: ItemReader;
   readonly shelf: Shelf;
   readonly graph: Graph;
+  readonly words: Words;
   indexed: readonly string[];
   last_key: number;
   save: ReturnType<typeof setTimeout> | undefined;
@@ -62,12 +64,14 @@ const api = {
     }
     const graph = new Graph(join(settings.root, name), reader.settings, shelf, settings.ef_search);
     const { indexed } = reader.settings;
-    held.set(name, { name, reader, shelf, graph, indexed, last_key, save: undefined });
+    const words = new Words(reader);
+    held.set(name, { name, reader, shelf, graph, words, indexed, last_key, save: undefined });
     pump();
   },
   drop(name: string): void {
     const it = held.get(name);
     clearTimeout(it?.save);
+    it?.words.close();
     it?.reader.close();
     held.delete(name);
   },
@@ -82,7 +86,10 @@ const api = {
   changed(name: string, last_key: number, removed: readonly number[]): void {
     const it = held.get(name);
     if (!it) return;
-    for (const key of removed) it.shelf.remove(key);
+    for (const key of removed) {
+      it.shelf.remove(key);
+      it.words.remove(key);
+    }
     while (it.last_key < last_key) {
       const rows = it.reader.after(it.last_key, READ_AT_ONCE);
       for (const row of rows) {
@@ -104,7 +111,8 @@ const api = {
       ...(query.filter ? { filter: readFilter(query.filter) } : {}),
       ...(query.hybrid ? { hybrid: query.hybrid } : {}),
     };
-    const { hits, exact } = find({ metric, ...it }, question, now_ms);
+    const words = query.hybrid && it.words.isWhole(it.last_key) ? it.words : undefined;
+    const { hits, exact } = find({ ...it, metric, words }, question, now_ms);
     const results = hits.map(({ slot, score, distance, ranks, sides }) => ({
       id: it.shelf.id(slot),
       score,
@@ -139,7 +147,7 @@ const api = {
     return passing.filter((slot) => shelf.isLive(slot, now_ms)).map(shelf.key);
   },
   info(name: string): IndexInfo {
-    const { reader, shelf, graph, indexed } = known(name);
+    const { reader, shelf, graph, words, indexed } = known(name);
     return {
       name,
       ...reader.settings,
@@ -149,13 +157,14 @@ const api = {
       waiting: graph.waiting.length,
       masked: graph.masked,
       disk_bytes: folderBytes(settings.root, name),
-      memory_bytes: shelf.bytes + graph.bytes,
+      memory_bytes: shelf.bytes + graph.bytes + words.bytes,
     };
   },
   close(): void {
     for (const it of held.values()) {
       clearTimeout(it.save);
       if (it.graph.is_unsaved) it.graph.save();
+      it.words.close();
       it.reader.close();
     }
     held.clear();
@@ -186,7 +195,7 @@ function pump(): void {
     let is_left = false;
     for (const it of held.values()) {
       const was_settled = it.graph.is_settled;
-      if (it.shelf.step() || it.graph.step()) is_left = true;
+      if (it.shelf.step() || it.words.step(it.last_key) || it.graph.step()) is_left = true;
       else if (!was_settled || it.save === undefined) saveLater(it);
     }
     if (is_left) pump();

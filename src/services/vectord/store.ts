@@ -7,6 +7,8 @@ import { LakeError } from "../../shared/errors.ts";
 import type { JudgedItem } from "./batch.ts";
 import type { IndexSettings } from "./schema.ts";
 
+/** How FTS5 takes a text apart. */
+export const TOKENIZER = "porter unicode61";
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS settings (settings TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS items (
@@ -19,7 +21,7 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS items_by_expiry ON items (expires_ms) WHERE expires_ms IS NOT NULL;
   CREATE VIRTUAL TABLE IF NOT EXISTS words
-    USING fts5 (text, content = '', contentless_delete = 1, tokenize = 'porter unicode61');
+    USING fts5 (text, content = '', contentless_delete = 1, tokenize = '${TOKENIZER}');
 `;
 const BUSY_MS = 10_000;
 /** Keys that a read or a sweep takes at a time. */
@@ -178,6 +180,15 @@ export class ItemReader {
         "SELECT key, id, vector, metadata, expires_ms FROM items WHERE key > ? ORDER BY key LIMIT ?",
       )
       .all(after, limit);
+  }
+
+  /** Texts of the items with a key past `after` and up to `to`, in the order of keys. */
+  texts(after: number, to: number, limit: number): { key: number; text: string | null }[] {
+    return this.#db
+      .query<{ key: number; text: string | null }, [number, number, number]>(
+        "SELECT key, text FROM items WHERE key > ? AND key <= ? ORDER BY key LIMIT ?",
+      )
+      .all(after, to, limit);
   }
 
   text(key: number): string | null {
