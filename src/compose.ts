@@ -181,5 +181,6 @@ function largestBody(config: Config): number {
     ...Object.values(prefix_max_bytes),
     config.ingestd.max_body_bytes,
     config.vectord.max_body_bytes,
+    config.pathwayd.max_import_bytes,
   );
 }

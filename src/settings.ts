@@ -1,5 +1,6 @@
 /** Every setting, with its default, its bounds and what it means; lakehouse.toml is written from it. */
 import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
+import { EMBEDDING_MODELS, EmbeddingModel } from "./settings_models.ts";
 
 const MIB = 1024 * 1024;
 
@@ -38,41 +39,6 @@ const Key = Type.Object(
   { additionalProperties: false },
 );
 
-/** A model that another program runs; the built-in one needs no entry. */
-const EmbeddingModel = Type.Object(
-  {
-    name: Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$" }),
-    provider: Type.Union([Type.Literal("ollama"), Type.Literal("openai"), Type.Literal("onnx")]),
-    url: Type.Optional(Type.String({ pattern: "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$" })),
-    path: Type.Optional(Type.String({ minLength: 1 })),
-    upstream_name: Type.Optional(Type.String({ minLength: 1 })),
-    api_key: Type.Optional(
-      Type.String({
-        pattern: "^[\\x21-\\x7e]+$",
-        description: "a key without spaces, which is never shown",
-        is_secret: true,
-      }),
-    ),
-    dimension: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
-    batch: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
-    keep_alive: Type.Optional(Type.String({ pattern: "^-?\\d+(ms|s|m|h)?$" })),
-    pooling: Type.Optional(Type.Union([Type.Literal("mean"), Type.Literal("cls")])),
-  },
-  { additionalProperties: false },
-);
-
-const EMBEDDING_MODELS = `[[embedd.models]]
-name = "nomic-embed-text"            # what callers ask for
-provider = "ollama"                  # or "openai" (any server with /embeddings), or "onnx"
-url = "http://127.0.0.1:11434"       # openai: up to /v1, as in "https://api.openai.com/v1"
-upstream_name = "nomic-embed-text"   # what the provider calls it, where that differs
-api_key = "…"                        # openai
-dimension = 768                      # checked where given, else learnt from the first answer
-batch = 64                           # texts of one call
-keep_alive = "5m"                    # ollama
-path = "models/all-MiniLM-L6-v2"     # onnx: a folder, or a name in the hub's cache
-pooling = "mean"                     # onnx: or "cls"`;
-
 export const ConfigSchema = Type.Object(
   {
     data_dir: text("./data", "everything that persists lives here"),
@@ -104,6 +70,7 @@ export const ConfigSchema = Type.Object(
       queryd_url: url("queryd"),
       embedd_url: url("embedd"),
       vectord_url: url("vectord"),
+      pathwayd_url: url("pathwayd"),
       observerd_url: url("observerd"),
       matrixd_url: url("matrixd"),
     }),
@@ -246,6 +213,24 @@ export const ConfigSchema = Type.Object(
       ef_search: whole(128, 1, 10_000, "candidates a search looks at in the graph, unless asked otherwise"),
       save_after_ms: whole(5000, 1, 86_400_000, "how long a graph stays unchanged before it is saved"),
       expire_every_ms: whole(60_000, 10, 86_400_000, "how often items whose time has passed are removed"),
+    }),
+    pathwayd: section({
+      bind: bind(3217),
+      model: text("", 'of embedd, for the search index; "" is the one of whoever names none'),
+      durability: oneOf(["fsync", "os"], "fsync", "fsync: a write is on the disk before it is acknowledged"),
+      max_traces: whole(1_000_000, 1, 100_000_000, "traces there may be; they are held in memory"),
+      max_versions: whole(1000, 1, 100_000, "versions of one trace"),
+      max_history_bytes: whole(4 * MIB, 4096, 64 * MIB, "one trace with all its versions, as JSON"),
+      max_content_bytes: whole(64 * 1024, 1, MIB, "the largest content"),
+      max_tags: whole(64, 0, 1000, "tags of one trace"),
+      max_scope_labels: whole(16, 0, 64, "labels of one scope"),
+      max_import_bytes: whole(64 * MIB, 1024, 1024 * MIB, "the largest import, as sent"),
+      index_batch: whole(500, 1, 10_000, "versions given to the search index at a time"),
+      index_wait_ms: whole(5000, 0, 600_000, "how long a write or a search waits for the search index"),
+      segment_bytes: whole(64 * MIB, 4096, 16 * 1024 * MIB, "the size at which a journal segment is closed"),
+      dedupe_records: whole(100_000, 0, 100_000_000, "how many of the last records are known by their ids"),
+      queue: whole(10_000, 1, 1_000_000, "records waiting for the disk; past it the answer is 429"),
+      queue_bytes: whole(64 * MIB, MIB, 16 * 1024 * MIB, "bytes of records waiting for the disk"),
     }),
     observerd: section({
       bind: bind(3219),

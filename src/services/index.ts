@@ -16,6 +16,9 @@ import type { Matrixd } from "./matrixd/schema.ts";
 import { createObserverdClient } from "./observerd/client.ts";
 import { createObserverd } from "./observerd/index.ts";
 import type { Observerd } from "./observerd/schema.ts";
+import { createPathwaydClient } from "./pathwayd/client.ts";
+import { createPathwayd } from "./pathwayd/index.ts";
+import type { Pathwayd } from "./pathwayd/schema.ts";
 import { createQuerydClient } from "./queryd/client.ts";
 import { createQueryd } from "./queryd/index.ts";
 import type { Queryd } from "./queryd/schema.ts";
@@ -34,6 +37,7 @@ export interface Interfaces {
   queryd: Queryd;
   embedd: Embedd;
   vectord: Vectord;
+  pathwayd: Pathwayd;
   observerd: Observerd;
   matrixd: Matrixd;
 }
@@ -104,6 +108,14 @@ export const registry = [
     needs: ["embedd"],
     create: createVectord,
     client: createVectordClient,
+  }),
+  entry({
+    name: "pathwayd",
+    about: "Memory of agents: traces with their whole history, searched as of any day.",
+    prefixes: ["pathway"],
+    needs: ["vectord"],
+    create: createPathwayd,
+    client: createPathwaydClient,
   }),
   entry({
     name: "observerd",

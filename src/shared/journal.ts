@@ -11,6 +11,7 @@ import { FileJournal } from "./journal/file.ts";
 import { MemoryJournal } from "./journal/memory.ts";
 import { RecentIds } from "./journal/recent_ids.ts";
 import { type Faults, Replay } from "./journal/replay.ts";
+import type { Rewrite } from "./journal/rewrite.ts";
 import { JournalFiles, type Segment, syncData } from "./journal/segments.ts";
 import { type FileLock, lockFile } from "./lock.ts";
 import type { Log } from "./log.ts";
@@ -38,6 +39,12 @@ export interface Journal<R extends JournalRecord> {
    * @throws LakeError at once: invalid, too_large, queue_full, unavailable; later, by rejecting: unavailable
    */
   append(record: R): Promise<Appended>;
+  /**
+   * Puts other records in the place of some that are applied; they keep their place in the order. When it resolves,
+   * no file holds what was replaced, those of damaged lines included; a crash before that leaves each file as it was
+   * or as it is to be. @throws a system error, or LakeError unavailable after a failed write
+   */
+  rewrite(rewrite: Rewrite<R>): Promise<void>;
   report(): JournalReport;
   /** Waits for what was appended, then lets the files go. */
   close(): Promise<void>;
@@ -111,6 +118,7 @@ async function replay<R extends JournalRecord>(
     const first_seq = reader.active_first_seq ?? last_seq + 1;
     return new FileJournal(options, {
       name: basename(files.active, ".jsonl"),
+      files,
       active: new ActiveSegment(files, fd, fstatSync(fd).size, first_seq),
       lock,
       ids,

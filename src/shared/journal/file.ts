@@ -1,5 +1,5 @@
 /** A journal on disk: the writer behind openJournal. */
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { LakeError, messageOf } from "../errors.ts";
 import type { Appended, Journal, JournalOptions, JournalRecord, JournalReport } from "../journal.ts";
 import type { FileLock } from "../lock.ts";
@@ -9,7 +9,8 @@ import { toText } from "./frame.ts";
 import { journalMeter, type Meter } from "./meter.ts";
 import type { RecentIds } from "./recent_ids.ts";
 import type { Faults } from "./replay.ts";
-import type { Segment } from "./segments.ts";
+import { type Rewrite, rewriteAside, rewriteSegment } from "./rewrite.ts";
+import type { JournalFiles, Segment } from "./segments.ts";
 
 const BATCH_BYTES = 64 * 1024;
 /** A buffer that one large batch made larger than this is not kept. */
@@ -18,6 +19,7 @@ const KEPT_BATCH_BYTES = 4 * 1024 * 1024;
 /** What replay found, to go on from. */
 export interface Opened {
   readonly name: string;
+  readonly files: JournalFiles;
   readonly active: ActiveSegment;
   readonly lock: FileLock;
   readonly ids: RecentIds;
@@ -43,6 +45,10 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
   readonly #under_way: { batch: Batch<R>; settled: Promise<void> }[] = [];
   readonly #spare: Buffer[] = [];
   #draining: Promise<void> | undefined;
+  /** The active segment is to be closed, full or not. */
+  #rotation: PromiseWithResolvers<void> | undefined;
+  /** One rewrite at a time. */
+  #rewriting: Promise<unknown> = Promise.resolve();
   #failure: LakeError | undefined;
   #is_closed = false;
 
@@ -63,8 +69,40 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
     this.#refuseOverfill(text.length);
     if (record.id !== undefined && !this.#opened.ids.add(record.id)) return this.#duplicate();
     this.#pending.add(record, text, ++this.#last_seq);
-    this.#draining ??= new Promise((resolve) => setImmediate(() => resolve(this.#drain())));
+    this.#begin();
     return this.#pending.appended;
+  }
+
+  rewrite(rewrite: Rewrite<R>): Promise<void> {
+    const rewritten = this.#rewriting.then(() => this.#rewrite(rewrite));
+    this.#rewriting = rewritten.catch(() => {}); // Told to whoever asked for it.
+    return rewritten;
+  }
+
+  /** Closed segments are rewritten while appends go on; so the active one is closed where it is concerned. */
+  async #rewrite(rewrite: Rewrite<R>): Promise<void> {
+    const { files, active, segments } = this.#opened;
+    const holds = (path: string, first_seq: number, end_seq: number) =>
+      existsSync(`${path}.corrupt`) || rewrite.seqs.values().some((seq) => first_seq <= seq && seq < end_seq);
+    if (holds(files.active, active.first_seq, Number.POSITIVE_INFINITY)) await this.#closeActive();
+    for (const [at, { path, first_seq }] of [...segments].entries())
+      if (holds(path, first_seq, segments[at + 1]?.first_seq ?? active.first_seq)) {
+        await rewriteSegment(path, rewrite);
+        await rewriteAside(`${path}.corrupt`, rewrite);
+      }
+    await rewriteAside(`${files.active}.torn`, rewrite);
+  }
+
+  async #closeActive(): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    this.#rotation ??= Promise.withResolvers<void>();
+    const { promise } = this.#rotation;
+    this.#begin();
+    await promise;
+  }
+
+  #begin(): void {
+    this.#draining ??= new Promise((resolve) => setImmediate(() => resolve(this.#drain())));
   }
 
   report(): JournalReport {
@@ -79,6 +117,7 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
 
   async close(): Promise<void> {
     this.#is_closed = true;
+    await this.#rewriting;
     await this.#draining;
     await this.#under_way.at(-1)?.settled;
     const { active, lock } = this.#opened;
@@ -107,8 +146,9 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
   }
 
   async #drain(): Promise<void> {
-    while (this.#pending.records.length > 0 && !this.#failure) {
-      const is_full = this.#opened.active.size_bytes >= this.#options.segment_bytes;
+    while ((this.#pending.records.length > 0 || this.#rotation) && !this.#failure) {
+      const { size_bytes } = this.#opened.active;
+      const is_full = size_bytes >= this.#options.segment_bytes || this.#rotation !== undefined;
       if (this.#under_way.length >= (is_full ? 1 : SYNCS_AT_ONCE)) await this.#under_way[0]?.settled;
       else if (is_full) await this.#rotate();
       else this.#commit();
@@ -164,8 +204,10 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
     const { active, segments } = this.#opened;
     const { keep_segments = Number.POSITIVE_INFINITY } = this.#options;
     try {
-      segments.push(await active.rotate(this.#applied_seq + 1));
+      if (active.size_bytes > 0) segments.push(await active.rotate(this.#applied_seq + 1));
       this.#durable_bytes = 0;
+      this.#rotation?.resolve();
+      this.#rotation = undefined;
     } catch (error) {
       this.#fail(error);
     }
@@ -195,6 +237,7 @@ export class FileJournal<R extends JournalRecord> implements Journal<R> {
     this.#meter.failures++;
     this.#options.log.error({ journal: name, cause: messageOf(error) }, "journal failed");
     this.#pending.refuse(this.#failure);
+    this.#rotation?.reject(this.#failure);
     try {
       // The kernel may go on showing pages that it failed to write: a restart must not take them for durable.
       if (active.size_bytes > this.#durable_bytes) active.truncate(this.#durable_bytes);

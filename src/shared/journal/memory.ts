@@ -29,6 +29,9 @@ export class MemoryJournal<R extends JournalRecord> implements Journal<R> {
     return APPENDED;
   }
 
+  /** There is no file to hold anything. */
+  async rewrite(): Promise<void> {}
+
   report(): JournalReport {
     return { records: this.#seq, segments: 0, corrupt: 0, torn: 0, gaps: 0 };
   }

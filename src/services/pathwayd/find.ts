@@ -1,0 +1,188 @@
+/**
+ * One search: relevance by the index's hybrid search over the versions that a moment lets through, then the factors
+ * of each trace. What the index answers is checked against the truth in memory.
+ */
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import type { Hit, Found as IndexFound, Vectord } from "../vectord/schema.ts";
+import { INDEX_NAME, type IndexLink } from "./index_link.ts";
+import { filterOf, readItemId, statesOf } from "./item.ts";
+import { factorsOf, scoreOf } from "./rank.ts";
+import type { Body } from "./records.ts";
+import type { Found, FoundTrace, SearchQuery } from "./schema.ts";
+import { DEFAULT_K, MAX_QUERY_CHARS } from "./search_schema.ts";
+import { textOf } from "./text.ts";
+import { isValidAt, type Kept, presentOf, told, type Version, versionAt } from "./trace.ts";
+import { scopeId, type Traces } from "./traces.ts";
+import { tallyAt } from "./uses.ts";
+
+/** Candidates that the factors may reorder: so many, and so many for each result asked for. */
+const POOL = 100;
+const POOL_FOR_EACH = 3;
+/** Near duplicates that are told. */
+const SIMILAR = 10;
+
+export interface FinderOptions {
+  readonly vectord: Vectord;
+  readonly link: IndexLink;
+  readonly traces: Traces;
+  /** How long a search waits for an index that is being made. */
+  readonly wait_ms: number;
+  now_ms(): number;
+}
+
+export class Finder {
+  readonly #options: FinderOptions;
+
+  constructor(options: FinderOptions) {
+    this.#options = options;
+  }
+
+  /** @throws LakeError invalid, unavailable */
+  async search(query: SearchQuery): Promise<Found> {
+    const started_ms = performance.now();
+    const { link, now_ms } = this.#options;
+    const at_ms = query.as_of === undefined ? now_ms() : Date.parse(query.as_of);
+    if (Number.isNaN(at_ms))
+      throw new LakeError("invalid", `as_of "${query.as_of}" names no time; use RFC 3339.`);
+    const results =
+      query.query === undefined
+        ? this.#newest(query, at_ms)
+        : await this.#ranked({ ...query, query: query.query }, at_ms);
+    const unindexed = query.query === undefined ? 0 : link.waiting;
+    return {
+      results,
+      ...(unindexed > 0 ? { unindexed } : {}),
+      elapsed_ms: Math.round((performance.now() - started_ms) * 1000) / 1000,
+    };
+  }
+
+  #newest(query: SearchQuery, at_ms: number): FoundTrace[] {
+    if (query.filter)
+      throw new LakeError("invalid", "filter needs a query; tags, kind, subject and scope do not.");
+    const passes = passesOf(query, at_ms);
+    const results: FoundTrace[] = [];
+    for (const kept of this.#options.traces.newest()) {
+      const version = versionAt(kept, query.as_of === undefined ? Number.POSITIVE_INFINITY : at_ms);
+      if (!version || !passes(kept, version)) continue;
+      results.push(this.#result(kept, version, 0, query, at_ms));
+      if (results.length === (query.k ?? DEFAULT_K)) break;
+    }
+    return results;
+  }
+
+  async #ranked(query: SearchQuery & { query: string }, at_ms: number): Promise<FoundTrace[]> {
+    const { traces } = this.#options;
+    const { k = DEFAULT_K } = query;
+    const passes = passesOf(query, at_ms);
+    const { results: hits } = await this.#ask(query, at_ms, Math.max(POOL, k * POOL_FOR_EACH));
+    const results: FoundTrace[] = [];
+    for (const [at, hit] of hits.entries()) {
+      const { uid, version: number } = readItemId(hit.id);
+      const kept = traces.get(uid);
+      const version = kept?.versions.find((it) => it.version === number);
+      if (kept && version && passes(kept, version))
+        results.push(this.#result(kept, version, hit.score, query, at_ms, { hit, rank: at + 1 }));
+    }
+    return results.sort((a, b) => b.score - a.score).slice(0, k);
+  }
+
+  #ask(query: SearchQuery & { query: string }, at_ms: number, k: number): Promise<IndexFound> {
+    const { vectord, traces } = this.#options;
+    return this.#asked(() =>
+      vectord.search(INDEX_NAME, {
+        text: query.query,
+        k,
+        filter: filterOf(query, at_ms, traces.bounded > 0),
+        hybrid: {},
+        include: [],
+        ...(query.exact ? { exact: true } : {}),
+      }),
+    );
+  }
+
+  /** Live traces of exactly this scope that are near in meaning, nearest first. @throws LakeError unavailable */
+  async similar({ content, scope = {} }: Body, above: number): Promise<{ uid: string; score: number }[]> {
+    const { vectord, traces, now_ms } = this.#options;
+    const { results } = await this.#asked(() =>
+      vectord.search(INDEX_NAME, {
+        text: textOf(content).slice(0, MAX_QUERY_CHARS),
+        k: SIMILAR,
+        filter: filterOf({ scope }, now_ms(), traces.bounded > 0),
+        include: [],
+      }),
+    );
+    const passes = passesOf({ scope }, now_ms());
+    return results.flatMap(({ id, score }) => {
+      const { uid } = readItemId(id);
+      const kept = traces.get(uid);
+      const is_same = kept && passes(kept, presentOf(kept)) && scopeId(kept.scope) === scopeId(scope);
+      return is_same && score >= above ? [{ uid, score }] : [];
+    });
+  }
+
+  /** Asks the index once it is there. @throws LakeError unavailable where it can't be asked, or vectord's */
+  async #asked(ask: () => Promise<IndexFound>): Promise<IndexFound> {
+    const { link, wait_ms } = this.#options;
+    if (!(await link.ready(wait_ms)))
+      throw unavailable(link.failure ?? `it is being made (${link.waiting} versions to go)`);
+    try {
+      return await ask();
+    } catch (error) {
+      const code = error instanceof LakeError ? error.code : "internal";
+      if (code === "not_found") link.lost(messageOf(error));
+      if (["not_found", "unreachable", "unavailable", "deadline"].includes(code))
+        throw unavailable(messageOf(error));
+      throw error;
+    }
+  }
+
+  #result(
+    kept: Kept,
+    version: Version,
+    relevance: number,
+    query: SearchQuery,
+    at_ms: number,
+    found?: { hit: Hit; rank: number },
+  ): FoundTrace {
+    const until_ms = query.as_of === undefined ? Number.POSITIVE_INFINITY : at_ms;
+    const factors = factorsOf(at_ms - version.at_ms, tallyAt(kept.uses, until_ms));
+    const trace = told(kept, version, until_ms);
+    const score = scoreOf(relevance, factors);
+    if (!query.explain || !found) return { uid: kept.uid, score, trace };
+    const { hit, rank } = found;
+    const ranks = {
+      ...(hit.ranks?.bm25 === undefined ? {} : { bm25: { rank: hit.ranks.bm25 } }),
+      ...(hit.ranks?.vector === undefined ? {} : { vector: { rank: hit.ranks.vector } }),
+    };
+    return {
+      uid: kept.uid,
+      score,
+      trace,
+      explain: { relevance: { rank, score: relevance }, ...ranks, ...factors },
+    };
+  }
+}
+
+/** Whether a version is what a search asks for: the truth, whatever the index says. */
+export function passesOf(query: SearchQuery, at_ms: number): (kept: Kept, version: Version) => boolean {
+  const states = statesOf(query);
+  const scope = Object.entries(query.scope ?? {});
+  const { tags = [], kind, subject, as_of } = query;
+  return (kept, version) => {
+    const { body, state } = version;
+    const wanted = as_of === undefined ? presentOf(kept) : versionAt(kept, at_ms);
+    return (
+      wanted === version &&
+      states.includes(state) &&
+      isValidAt(version, at_ms) &&
+      (kind === undefined || body.kind === kind) &&
+      (subject === undefined || body.subject === subject) &&
+      tags.every((it) => body.tags?.includes(it)) &&
+      scope.every(([label, value]) => kept.scope[label] === value)
+    );
+  };
+}
+
+function unavailable(why: string): LakeError {
+  return new LakeError("unavailable", `The search index can't be asked: ${why}`, { retry_after_s: 1 });
+}

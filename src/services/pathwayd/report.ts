@@ -1,0 +1,46 @@
+/** The state of memory, counted. */
+import { totals } from "./audit.ts";
+import type { IndexLink } from "./index_link.ts";
+import type { PathwayHealth, Stats } from "./report_schema.ts";
+import type { TraceStore } from "./store.ts";
+
+interface Parts {
+  readonly store: TraceStore;
+  readonly link: IndexLink;
+}
+
+export function statsOf({ store, link }: Parts): Stats {
+  const { traces } = store;
+  const { size, versions, forgotten } = traces;
+  return {
+    traces: size,
+    versions,
+    forgotten: forgotten.size,
+    ...totals(traces),
+    content_bytes: traces.contentBytes(),
+    index: indexOf({ store, link }),
+  };
+}
+
+/** @param erasing why what is forgotten is not erased yet; undefined where that goes on */
+export function healthOf({ store, link }: Parts, erasing: string | undefined): PathwayHealth {
+  const { failure, ...journal } = store.report();
+  const { size, orphans, erasing: left } = store.traces;
+  const index = indexOf({ store, link });
+  const is_whole = journal.corrupt + journal.torn + journal.gaps + orphans === 0;
+  const is_well = is_whole && index.state === "ready" && link.failure === undefined && left.size === 0;
+  const reason = failure ?? link.failure ?? erasing;
+  return {
+    status: failure !== undefined ? "down" : is_well ? "ok" : "degraded",
+    traces: size,
+    journal: { ...journal, orphans },
+    index,
+    erasing: left.size,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function indexOf({ store, link }: Parts): Stats["index"] {
+  const { state, waiting } = link;
+  return { state, items: Math.max(0, store.traces.versions - waiting), waiting };
+}

@@ -1,0 +1,75 @@
+/** Searches as they are sent and answered. */
+import { type Static, t } from "elysia";
+import type { Filter } from "../vectord/schema.ts";
+import { Kind, Scope, Subject, Tags, Time, TraceSchema } from "./trace_schema.ts";
+
+export const MAX_K = 200;
+export const DEFAULT_K = 10;
+export const MAX_QUERY_CHARS = 10_000;
+const MAX_FILTER_CLAUSES = 64;
+
+const Clauses = t.Optional(t.Array(t.Unknown(), { maxItems: MAX_FILTER_CLAUSES }));
+export const SearchBody = t.Object(
+  {
+    query: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: MAX_QUERY_CHARS,
+        pattern: "\\S",
+        description: "absent: newest first",
+      }),
+    ),
+    k: t.Optional(t.Integer({ minimum: 1, maximum: MAX_K, description: `${DEFAULT_K} by default` })),
+    tags: t.Optional(Tags("all of them")),
+    kind: t.Optional(Kind),
+    subject: t.Optional(Subject),
+    scope: t.Optional(Scope),
+    filter: t.Optional(
+      t.Object(
+        { must: Clauses, should: Clauses, must_not: Clauses },
+        {
+          additionalProperties: false,
+          description:
+            "as vectord's, on uid, kind, tags, subject, source, scope.<label>, valid_from, valid_to (ms)",
+        },
+      ),
+    ),
+    as_of: t.Optional(Time("what was valid and known then; now by default")),
+    include_retired: t.Optional(t.Boolean({ description: "false by default" })),
+    include_superseded: t.Optional(t.Boolean({ description: "false by default" })),
+    exact: t.Optional(t.Boolean({ description: "compare the query with every trace; false by default" })),
+    explain: t.Optional(
+      t.Boolean({ description: "tell what each hit's score is made of; false by default" }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type SearchQuery = Omit<Static<typeof SearchBody>, "filter"> & { filter?: Filter };
+
+const Factor = t.Object({ factor: t.Number(), value: t.Number() });
+export const ExplainSchema = t.Object({
+  relevance: t.Object(
+    { rank: t.Integer(), score: t.Number() },
+    { description: "of the hybrid search, before the factors" },
+  ),
+  bm25: t.Optional(t.Object({ rank: t.Integer() })),
+  vector: t.Optional(t.Object({ rank: t.Integer() })),
+  recency: Factor,
+  outcome: Factor,
+  replay: Factor,
+});
+export type Explain = Static<typeof ExplainSchema>;
+export const FoundSchema = t.Object({
+  results: t.Array(
+    t.Object({ uid: t.String(), score: t.Number(), trace: TraceSchema, explain: t.Optional(ExplainSchema) }),
+    { description: "best first; newest first where there is no query" },
+  ),
+  unindexed: t.Optional(
+    t.Integer({
+      description: "versions that this search could not look at yet; absent where there are none",
+    }),
+  ),
+  elapsed_ms: t.Number(),
+});
+export type Found = Static<typeof FoundSchema>;
+export type FoundTrace = Found["results"][number];

@@ -1,0 +1,133 @@
+/** Traces with their histories as lines of JSON: how they leave, and what of them may come back. */
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { t } from "elysia";
+import { LakeError, messageOf } from "../../shared/errors.ts";
+import { sentenceOf } from "../../shared/faults.ts";
+import { lineOf } from "./history.ts";
+import { bodyOf, type Limits } from "./judge.ts";
+import type { HistoryLine } from "./records.ts";
+import { AddBody, CHANGES, Key, oneOf, RESULTS, Reason, Score, Time, Uid } from "./trace_schema.ts";
+import type { Traces } from "./traces.ts";
+
+/** Lines written into the stream at a time. */
+const LINES_AT_ONCE = 200;
+
+const { outcome: _outcome, ...body } = AddBody.properties;
+const Line = TypeCompiler.Compile(
+  t.Object(
+    {
+      uid: Uid,
+      key: t.Optional(Key),
+      predecessor: t.Optional(Uid),
+      versions: t.Array(
+        t.Object(
+          {
+            version: t.Integer({ minimum: 1 }),
+            at: Time("when it came to be known"),
+            change: oneOf(CHANGES, "what made it"),
+            body: t.Optional(t.Object(body, { additionalProperties: false })),
+            successor: t.Optional(Uid),
+            reason: Reason,
+          },
+          { additionalProperties: false },
+        ),
+        { minItems: 1 },
+      ),
+      uses: t.Optional(
+        t.Array(
+          t.Object(
+            {
+              at: Time("when it was used"),
+              result: t.Optional(oneOf(RESULTS, "how that ended; absent for a replay")),
+              score: Score,
+              count: t.Optional(t.Integer({ minimum: 1 })),
+            },
+            { additionalProperties: false },
+          ),
+        ),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+);
+
+/** Every trace that is there when it begins, in the order of creation where nothing was imported. */
+export function exportLines(traces: Traces): ReadableStream<Uint8Array> {
+  const uids = [...traces.all()].map((it) => it.uid);
+  const encoder = new TextEncoder();
+  let at = 0;
+  return new ReadableStream({
+    pull: (controller) => {
+      const some = uids.slice(at, at + LINES_AT_ONCE).flatMap((uid) => traces.get(uid) ?? []);
+      at += LINES_AT_ONCE;
+      if (some.length > 0)
+        controller.enqueue(encoder.encode(some.map((it) => `${JSON.stringify(lineOf(it))}\n`).join("")));
+      if (at >= uids.length) controller.close();
+    },
+  });
+}
+
+/** The line's trace. @throws LakeError invalid, saying why */
+export function readLine(text: string, limits: Limits & { max_versions: number }): HistoryLine {
+  const line = parse(text);
+  if (!Line.Check(line)) {
+    const fault = Line.Errors(line).First() ?? {};
+    throw new LakeError("invalid", `it is no trace as an export writes it: ${sentenceOf(fault)}`);
+  }
+  if (line.versions.length > limits.max_versions)
+    throw new LakeError(
+      "invalid",
+      `it has more than ${limits.max_versions} versions (pathwayd.max_versions).`,
+    );
+  const versions = line.versions.map((it) => (it.body ? { ...it, body: bodyOf(it.body, limits) } : it));
+  const { predecessor, ...rest } = line as HistoryLine;
+  const read: HistoryLine = {
+    ...rest,
+    ...(predecessor === undefined ? {} : { predecessor }),
+    versions,
+  } as HistoryLine;
+  refuseIncoherent(read);
+  return read;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new LakeError("invalid", `it is not valid JSON: ${messageOf(error)}`);
+  }
+}
+
+const FIRST = ["added", "revised"];
+/** Which changes may follow which. */
+const NEXT: Record<string, string[]> = {
+  live: ["updated", "superseded", "retired"],
+  retired: ["unretired"],
+  superseded: [],
+};
+
+function refuseIncoherent({ predecessor, versions }: HistoryLine): void {
+  const first = versions[0] as HistoryLine["versions"][number];
+  const refuse = (why: string) => {
+    throw new LakeError("invalid", `its history does not hold together: ${why}.`);
+  };
+  if (!FIRST.includes(first.change) || first.body === undefined)
+    refuse(`version ${first.version} must be "added" or "revised", with a body`);
+  if ((first.change === "revised") !== (predecessor !== undefined))
+    refuse('a predecessor goes with a first version that is "revised"');
+  const scope = JSON.stringify(first.body?.scope ?? {});
+  let state = "live";
+  for (const [at, it] of versions.entries()) {
+    const before = versions[at - 1];
+    if (Number.isNaN(Date.parse(it.at))) refuse(`version ${it.version} has no time`);
+    if (!before) continue;
+    if (it.version <= before.version || Date.parse(it.at) < Date.parse(before.at))
+      refuse(`version ${it.version} comes after ${before.version}`);
+    if (!NEXT[state]?.includes(it.change))
+      refuse(`version ${it.version} is "${it.change}" of a ${state} trace`);
+    if ((it.change === "superseded") !== (it.successor !== undefined))
+      refuse('a successor goes with a version that is "superseded"');
+    if (it.body && JSON.stringify(it.body.scope ?? {}) !== scope) refuse("its scope changes");
+    state = it.change === "superseded" ? "superseded" : it.change === "retired" ? "retired" : "live";
+  }
+}
