@@ -182,5 +182,6 @@ function largestBody(config: Config): number {
     config.ingestd.max_body_bytes,
     config.vectord.max_body_bytes,
     config.pathwayd.max_import_bytes,
+    config.vectord.max_import_bytes,
   );
 }

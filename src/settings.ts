@@ -197,6 +197,24 @@ export const ConfigSchema = Type.Object(
     vectord: section({
       bind: bind(3215),
       max_indexes: whole(64, 1, 10_000, "indexes there may be"),
+      timeout_ms: whole(
+        3_600_000,
+        1000,
+        86_400_000,
+        "how long one export, import or reading of a table may take",
+      ),
+      transfers: whole(1, 1, 64, "exports at a time, and as many imports and readings of tables"),
+      transfer_queue: whole(16, 0, 10_000, "exports, and imports, waiting; past it the answer is 429"),
+      max_import_bytes: whole(4 * 1024 * MIB, 1024, 1024 * 1024 * MIB, "the largest Parquet file to import"),
+      memory_limit_mib: whole(512, 64, 1024 * 1024, "DuckDB's memory in one export or import"),
+      process_limit_mib: whole(
+        1536,
+        128,
+        2 * 1024 * 1024,
+        "an export or import that takes more resident memory is stopped",
+      ),
+      scratch_mib: whole(4096, 0, 16 * 1024 * 1024, "disk one export or import may spill to"),
+      jobs_kept: whole(1000, 1, 1_000_000, "finished readings of tables that can still be asked for"),
       max_index_items: whole(
         5_000_000,
         1,

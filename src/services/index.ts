@@ -105,7 +105,7 @@ export const registry = [
     name: "vectord",
     about: "Vectors in named indexes: nearest by metric, filters on metadata, fused with BM25.",
     prefixes: ["vectors"],
-    needs: ["embedd"],
+    needs: ["catalogd", "embedd"],
     create: createVectord,
     client: createVectordClient,
   }),

@@ -88,9 +88,19 @@ export class KeyRing {
   /** @throws LakeError `unauthenticated` or `forbidden` */
   authorize(headers: Headers, scope: Scope): Principal {
     const principal = this.identify(headers);
-    if (principal.scopes.includes("*") || principal.scopes.includes(scope)) return principal;
-    throw new LakeError("forbidden", `The key "${principal.name}" lacks the scope ${scope}.`);
+    requireScope(principal, scope);
+    return principal;
   }
+}
+
+export function hasScope({ scopes }: Principal, scope: Scope): boolean {
+  return scopes.includes("*") || scopes.includes(scope);
+}
+
+/** @throws LakeError `forbidden` */
+export function requireScope(principal: Principal, scope: Scope): void {
+  if (!hasScope(principal, scope))
+    throw new LakeError("forbidden", `The key "${principal.name}" lacks the scope ${scope}.`);
 }
 
 /** Undefined where there is none, or none of a form we know (Basic, two of them joined by a comma). */

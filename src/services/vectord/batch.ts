@@ -80,7 +80,13 @@ function readJsonText(text: string, what: string): unknown {
   }
 }
 
-function judgeItem(value: unknown, at: number, settings: IndexSettings, limits: BatchLimits): JudgedItem {
+/** @param at its place, for a refusal @throws LakeError invalid */
+export function judgeItem(
+  value: unknown,
+  at: number,
+  settings: IndexSettings,
+  limits: BatchLimits,
+): JudgedItem {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw refused(at, "must be an object with id and vector");
   const unknown = Object.keys(value).find((it) => !MEMBERS.includes(it));

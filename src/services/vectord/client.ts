@@ -1,6 +1,7 @@
 /** vectord in another process, by the same interface. */
 import type { HttpClient } from "../../shared/client.ts";
 import type { Added, Deleted, Found, IndexInfo, IndexPage, Items, Vectord } from "./schema.ts";
+import { createTablesClient } from "./tables_client.ts";
 
 const TYPES = { json: "application/json", ndjson: "application/x-ndjson" };
 
@@ -25,6 +26,7 @@ export function createVectordClient(http: HttpClient): Vectord {
           }),
     search: (name, query) => post<Found>(`${path(name)}/search`, query),
     get: (name, query) => post<Items>(`${path(name)}/get`, query),
+    tables: createTablesClient(http, path),
     delete: (name, query) => post<Deleted>(`${path(name)}/delete`, query),
   };
 }

@@ -8,6 +8,7 @@ import {
   IndexSchema,
   ItemsSchema,
 } from "./schema.ts";
+import { LoadJobSchema, PARQUET } from "./tables_schema.ts";
 
 const service = "vectord";
 const INDEX = {
@@ -22,6 +23,8 @@ const INDEX = {
   items: 2,
   waiting: 0,
   masked: 0,
+  version: "AZ4xQfK0dqS8v2mH1wYc8g.2.2",
+  source: null,
   disk_bytes: 86_016,
   memory_bytes: 49_484,
 };
@@ -30,6 +33,21 @@ const ITEM = {
   vector: [0.1, 0.7, 0.2],
   metadata: { city: "Oslo", tags: ["news"] },
   text: "Snow in Oslo",
+};
+
+const JOB = {
+  job_id: "019e31a2-7f6b-7000-8000-3b1f0c2d4e5f",
+  index: "articles",
+  table: "news.articles",
+  status: "queued",
+  phase: "queued",
+  percent: 0,
+  rows: 0,
+  rows_done: 0,
+  created_at: "2026-11-23T09:30:00.000Z",
+  finished_at: null,
+  result: null,
+  error: null,
 };
 
 export const documentation = {
@@ -81,7 +99,7 @@ export const documentation = {
     service,
     summary: "Add or replace items",
     description:
-      'Upsert by `id`: `{"items": [{id, vector, metadata?, text?, expires_at?}]}`, or one item a line with Content-Type `application/x-ndjson`. A vector is an array of numbers or base64 of little-endian f32. All of the batch or nothing: the first fault refuses it, naming item and reason. When this answers, the items are on the disk and every later search finds them.',
+      'Upsert by `id`: `{"items": [{id, vector, metadata?, text?, expires_at?}]}`, or one item a line with Content-Type `application/x-ndjson`; or a Parquet file (`application/vnd.apache.parquet`) with the columns id, vector and/or text, metadata, expires_at, any other column becoming a member of the metadata. A vector is an array of numbers or base64 of little-endian f32. All of the batch or nothing: the first fault refuses it, naming item and reason; of a Parquet file every row is judged first, and its batches of max_items are then each written whole. When this answers, the items are on the disk and every later search finds them.',
     example: { items: [ITEM] },
     answers: { 200: { description: "Added", schema: AddedSchema, example: { added: 1, replaced: 0 } } },
     problems: [400, 401, 403, 404, 413, 429, 503],
@@ -128,5 +146,37 @@ export const documentation = {
     example: { ids: ["a1"] },
     answers: { 200: { description: "Deleted", schema: DeletedSchema, example: { deleted: 1 } } },
     problems: [400, 401, 403, 404, 413, 429, 503],
+  }),
+  export: describe({
+    service,
+    summary: "Export an index as Parquet",
+    description:
+      "Columns: id, vector (a list of FLOAT; left out with `vectors=false`), text, metadata (JSON in text), expires_at. The items as they were when it began, without those whose time has passed. The ETag is the index's version: `If-None-Match` with it is 304 while nothing was written or removed.",
+    answers: { 200: { description: "The file", content_type: PARQUET } },
+    problems: [400, 401, 403, 404, 429, 503, 504],
+  }),
+  from_table: describe({
+    service,
+    summary: "Read a lake table into an index",
+    description:
+      "Reads one snapshot of a table as a job: `id` names the column whose value, as text, is the item's id, `text` the one that vectors are made of (or `vector` one that holds them), `metadata` those that become members of the metadata. The index is made where it is not there, with the settings in `index`. Rows whose item is the same already are left alone; with `remove_missing` items that the table doesn't have are removed. The key needs `queryd:read`, too.",
+    example: { table: "news.articles", id: "id", text: "body", metadata: ["city", "published"] },
+    answers: { 202: { description: "The job, begun", schema: LoadJobSchema, example: JOB } },
+    problems: [400, 401, 403, 404, 409, 413, 429, 503],
+  }),
+  job: describe({
+    service,
+    summary: "Tell how far a table is read",
+    description: "The job of a `from_table`.",
+    answers: { 200: { description: "The job", schema: LoadJobSchema, example: JOB } },
+    problems: [401, 403, 404],
+  }),
+  events: describe({
+    service,
+    summary: "Follow a job",
+    description:
+      "Server-sent events: `progress` with the job as it is whenever it changes, then `done` or `failed`.",
+    answers: { 200: { description: "The events", content_type: "text/event-stream" } },
+    problems: [401, 403, 404],
   }),
 };

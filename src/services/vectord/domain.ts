@@ -21,7 +21,7 @@ import {
   type PageOptions,
   RESERVED,
   type SearchQuery,
-  type Vectord,
+  type VectorItems,
 } from "./schema.ts";
 import type { SearcherApi } from "./searcher.ts";
 import { addSoftMatches } from "./soft.ts";
@@ -51,7 +51,7 @@ const DEFAULTS = {
   indexed: [],
 } as const;
 
-export class Vectors implements Vectord {
+export class Vectors implements VectorItems {
   readonly #options: VectorOptions;
   readonly #indexes = new Map<string, Known>();
   /** Names that are being made or removed. */

@@ -13,8 +13,10 @@ import { join } from "node:path";
 import type { IndexSettings } from "./schema.ts";
 import { createItemFile } from "./store.ts";
 
-/** Folders on their way in or out; no index's name begins with a dot. */
+/** Folders on their way in or out, scratch among them; no index's name begins with a dot. */
 const HIDDEN = ".";
+/** Kept from one start to the next. */
+export const JOBS_FOLDER = ".jobs";
 
 export const itemsPath = (root: string, name: string): string => join(root, name, "items.sqlite");
 
@@ -22,7 +24,8 @@ export const itemsPath = (root: string, name: string): string => join(root, name
 export function openRoot(root: string): string[] {
   const entries = readdirSync(root, { withFileTypes: true }).filter((it) => it.isDirectory());
   for (const { name } of entries)
-    if (name.startsWith(HIDDEN)) rmSync(join(root, name), { recursive: true, force: true });
+    if (name.startsWith(HIDDEN) && name !== JOBS_FOLDER)
+      rmSync(join(root, name), { recursive: true, force: true });
   return entries
     .map((it) => it.name)
     .filter((name) => !name.startsWith(HIDDEN))

@@ -1,22 +1,33 @@
 /** Door of vectord: a Worker that writes, one that searches, the rules between them, and the routes. */
 import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { ConfigError } from "../../config.ts";
+import { EngineProcess } from "../../shared/duckdb/process.ts";
+import { Workshop } from "../../shared/duckdb/workshop.ts";
 import { messageOf } from "../../shared/errors.ts";
+import { Jobs } from "../../shared/jobs.ts";
 import { type FileLock, LockHeldError, lockFile } from "../../shared/lock.ts";
 import type { Service, ServiceContext } from "../../shared/service.ts";
+import type { Catalogd } from "../catalogd/schema.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import { Vectors } from "./domain.ts";
-import { openRoot } from "./folders.ts";
+import { JOBS_FOLDER, openRoot } from "./folders.ts";
 import { Line } from "./line.ts";
+import { Loader, type LoaderOptions } from "./load.ts";
 import { vectordRoutes } from "./routes.ts";
 import type { Vectord } from "./schema.ts";
 import type { SearcherApi } from "./searcher.ts";
+import { Tables } from "./tables.ts";
+import type { TableProcess, TableWork } from "./tables_protocol.ts";
+import type { LoadJob } from "./tables_schema.ts";
 import type { WriterApi } from "./writer.ts";
+
+const CUT_OFF =
+  "The service stopped while this job was under way: the batches that were in are kept. Ask for it again: rows whose items are the same already are left alone.";
 
 export async function createVectord(
   context: ServiceContext,
-  { embedd }: { embedd: Embedd },
+  { catalogd, embedd }: { catalogd: Catalogd; embedd: Embedd },
 ): Promise<Service<Vectord>> {
   const { config, log, metrics, door } = context;
   const settings = config.vectord;
@@ -40,14 +51,16 @@ export async function createVectord(
     { root, ef_search: settings.ef_search, save_after_ms: settings.save_after_ms },
   ]);
   const { max_indexes, max_dimension } = settings;
-  const domain = new Vectors({ writer, searcher, embedd, max_indexes, max_dimension, now_ms: Date.now });
-  await domain.open(names, (name, error) =>
+  const items = new Vectors({ writer, searcher, embedd, max_indexes, max_dimension, now_ms: Date.now });
+  await items.open(names, (name, error) =>
     log.error({ index: name, reason: messageOf(error) }, "an index can't be opened and is set aside"),
   );
+  const tables = openTables(context, { items, writer, catalogd, root, limits });
+  const domain = Object.assign(items, { tables });
   let expiring: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     expiring = expiring
-      .then(() => domain.expire())
+      .then(() => items.expire())
       .catch((error) => log.error({ reason: messageOf(error) }, "expired items could not be removed"));
   }, settings.expire_every_ms);
   timer.unref();
@@ -55,12 +68,13 @@ export async function createVectord(
   const health = () => {
     const reason = writer.dead ?? searcher.dead;
     if (reason !== undefined) return { status: "down" as const, reason };
-    const unfit = domain.unfit();
+    const unfit = items.unfit();
     return unfit.length === 0 ? { status: "ok" as const } : { status: "degraded" as const, unfit };
   };
   const close = async () => {
     clearInterval(timer);
     await expiring;
+    await tables.close();
     if (searcher.dead === undefined) await searcher.insist("close", []);
     if (writer.dead === undefined) await writer.insist("close", []);
     searcher.end();
@@ -68,6 +82,54 @@ export async function createVectord(
     lock.release();
   };
   return { domain, routes: vectordRoutes(domain, door, settings.max_body_bytes), health, close };
+}
+
+/** What takes rows out and in, by processes of its own. */
+function openTables(
+  { config, log, metrics }: ServiceContext,
+  parts: Pick<LoaderOptions, "items" | "writer" | "catalogd" | "root" | "limits">,
+): Tables {
+  const { vectord: settings } = config;
+  const { root } = parts;
+  const storage = resolve(config.data_dir, "storage");
+  const workshop = (what: string) => {
+    const scratch_root = join(root, `.${what}`);
+    return new Workshop<TableProcess>({
+      what,
+      workers: settings.transfers,
+      queue: settings.transfer_queue,
+      scratch_root,
+      start: (scratch) =>
+        new EngineProcess<TableWork>({
+          entry: join(import.meta.dir, "tables_worker.ts"),
+          what: "transfer",
+          scratch,
+          readable: [scratch_root, join(storage, "warehouse")],
+          memory_limit_mib: settings.memory_limit_mib,
+          process_limit_mib: settings.process_limit_mib,
+          limit_hint: "(vectord.process_limit_mib).",
+          threads: 1,
+          max_temp_mib: settings.scratch_mib,
+          log,
+        }),
+    });
+  };
+  const imports = workshop("imports");
+  const exports = workshop("exports");
+  metrics.gauge("vector_exports_waiting", "Exports waiting for a process", () => exports.load.waiting);
+  metrics.gauge("vector_imports_waiting", "Imports waiting for a process", () => imports.load.waiting);
+  const jobs = new Jobs<LoadJob>({
+    folder: join(root, JOBS_FOLDER),
+    kept: settings.jobs_kept,
+    cut_off: CUT_OFF,
+    now: () => new Date(),
+    log,
+  });
+  const shared = { ...parts, imports, now_ms: Date.now };
+  const max_jobs = settings.transfers + settings.transfer_queue;
+  const loader = new Loader({ ...shared, jobs, storage, max_jobs });
+  const { max_index_items, max_import_bytes, timeout_ms } = settings;
+  return new Tables({ ...shared, loader, exports, max_index_items, max_import_bytes, timeout_ms, log });
 }
 
 async function own(root: string, wait_ms: number, data_dir: string): Promise<FileLock> {

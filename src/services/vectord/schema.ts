@@ -1,6 +1,7 @@
 /** vectord's limits, wire shapes and interface: named indexes of vectors with metadata and text. */
 import { type Static, t } from "elysia";
 import { FieldKey, type Filter, FilterSchema } from "./filter_schema.ts";
+import { type FromTable, fromTableBody, SourceSchema, type VectorTables } from "./tables_schema.ts";
 
 export type { Filter } from "./filter_schema.ts";
 
@@ -82,6 +83,9 @@ export const CreateBody = t.Object(
 );
 export type CreateIndex = Static<typeof CreateBody>;
 
+export const FromTableBody = fromTableBody(t.Omit(CreateBody, ["name"]));
+export type LoadRequest = FromTable<Omit<CreateIndex, "name">>;
+
 /** What an index is made with, for good. */
 export interface IndexSettings {
   readonly dimension: number;
@@ -124,6 +128,8 @@ export const IndexSchema = t.Object({
   masked: t.Integer({
     description: "vectors in the graph of items replaced or deleted, until it is rebuilt",
   }),
+  version: t.String({ description: "another one whenever an item is written or removed" }),
+  source: t.Nullable(SourceSchema),
   disk_bytes: t.Integer({ description: "files of the index" }),
   memory_bytes: t.Integer({ description: "an estimate of what vectors and graph take in memory" }),
 });
@@ -284,7 +290,11 @@ export type DeleteQuery = ({ ids: string[] } | { filter: Filter }) & { erase?: b
 export const DeletedSchema = t.Object({ deleted: t.Integer() });
 export type Deleted = Static<typeof DeletedSchema>;
 
-export interface Vectord {
+export interface Vectord extends VectorItems {
+  readonly tables: VectorTables<Omit<CreateIndex, "name">, Added>;
+}
+
+export interface VectorItems {
   /** @throws LakeError invalid, conflict (the name is taken), resource_limit, or embedd's */
   create(index: CreateIndex): Promise<IndexInfo>;
   list(page: PageOptions): Promise<IndexPage>;

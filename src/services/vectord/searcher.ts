@@ -29,6 +29,8 @@ export type PlainQuery = Omit<SearchQuery, "vector" | "hybrid" | "k" | "include"
 
 interface Held {
   readonly name: string;
+  /** Of this opening: keys begin anew in an index that takes the name of another. */
+  readonly opening: string;
   readonly reader: ItemReader;
   readonly shelf: Shelf;
   readonly graph: Graph;
@@ -65,7 +67,8 @@ const api = {
     const graph = new Graph(join(settings.root, name), reader.settings, shelf, settings.ef_search);
     const { indexed } = reader.settings;
     const words = new Words(reader);
-    held.set(name, { name, reader, shelf, graph, words, indexed, last_key, save: undefined });
+    const opening = Bun.randomUUIDv7("base64url");
+    held.set(name, { name, opening, reader, shelf, graph, words, indexed, last_key, save: undefined });
     pump();
   },
   drop(name: string): void {
@@ -147,7 +150,7 @@ const api = {
     return passing.filter((slot) => shelf.isLive(slot, now_ms)).map(shelf.key);
   },
   info(name: string): IndexInfo {
-    const { reader, shelf, graph, words, indexed } = known(name);
+    const { reader, shelf, graph, words, indexed, opening, last_key } = known(name);
     return {
       name,
       ...reader.settings,
@@ -156,6 +159,8 @@ const api = {
       items: shelf.size,
       waiting: graph.waiting.length,
       masked: graph.masked,
+      version: `${opening}.${last_key}.${shelf.size}`,
+      source: reader.source(),
       disk_bytes: folderBytes(settings.root, name),
       memory_bytes: shelf.bytes + graph.bytes + words.bytes,
     };

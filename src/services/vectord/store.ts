@@ -6,6 +6,7 @@ import { Database } from "bun:sqlite";
 import { LakeError } from "../../shared/errors.ts";
 import type { JudgedItem } from "./batch.ts";
 import type { IndexSettings } from "./schema.ts";
+import type { Origin, Source } from "./tables_schema.ts";
 
 /** How FTS5 takes a text apart. */
 export const TOKENIZER = "porter unicode61";
@@ -33,6 +34,11 @@ export interface StoredItem {
   readonly vector: Uint8Array;
   readonly metadata: string | null;
   readonly expires_ms: number | null;
+}
+
+/** An item with all that was sent of it. */
+export interface ExportedItem extends StoredItem {
+  readonly text: string | null;
 }
 
 /** An item with its vector. */
@@ -76,6 +82,8 @@ export class ItemWriter {
 
   constructor(path: string) {
     const db = open(path);
+    // A file of before tables were read has none.
+    db.run("CREATE TABLE IF NOT EXISTS source (source TEXT NOT NULL) STRICT");
     this.#db = db;
     this.settings = readSettings(db);
     const find = db.query<{ key: number; text: string | null }, [string]>(
@@ -153,6 +161,21 @@ export class ItemWriter {
       });
   }
 
+  /** Keeps where the items came from, and that nothing has changed since. */
+  note(source: Source & Origin): void {
+    const note = { ...source, state: stateOf(this.#db) };
+    this.#db.transaction(() => {
+      this.#db.run("DELETE FROM source");
+      this.#db.query("INSERT INTO source (source) VALUES (?)").run(JSON.stringify(note));
+    })();
+  }
+
+  /** Where the items came from; `is_unchanged` where none was written or removed since. */
+  noted(): (Source & Origin & { is_unchanged: boolean }) | null {
+    const note = readNote(this.#db);
+    return note && { ...note, is_unchanged: note.state === stateOf(this.#db) };
+  }
+
   count(): number {
     return this.#db.query<{ n: number }, []>("SELECT count(*) AS n FROM items").get()?.n ?? 0;
   }
@@ -191,6 +214,34 @@ export class ItemReader {
       .all(after, to, limit);
   }
 
+  /** Every item whose time has not passed, by key, as they were when the first is read. */
+  all(now_ms: number): IterableIterator<ExportedItem> {
+    return this.#db
+      .query<ExportedItem, [number]>(
+        "SELECT key, id, vector, metadata, text, expires_ms FROM items WHERE expires_ms IS NULL OR expires_ms > ? ORDER BY key",
+      )
+      .iterate(now_ms);
+  }
+
+  /** The ids of all items. */
+  ids(): IterableIterator<{ id: string }> {
+    return this.#db.query<{ id: string }, []>("SELECT id FROM items").iterate();
+  }
+
+  find(id: string): ExportedItem | null {
+    return this.#db
+      .query<ExportedItem, [string]>(
+        "SELECT key, id, vector, metadata, text, expires_ms FROM items WHERE id = ?",
+      )
+      .get(id);
+  }
+
+  /** The table that the items were read from last. */
+  source(): Source | null {
+    const note = readNote(this.#db);
+    return note && { table: note.table, snapshot_id: note.snapshot_id, at: note.at };
+  }
+
   text(key: number): string | null {
     return (
       this.#db.query<{ text: string | null }, [number]>("SELECT text FROM items WHERE key = ?").get(key)
@@ -218,4 +269,19 @@ function readSettings(db: Database): IndexSettings {
   // An index of before fields were indexed has none.
   const settings = JSON.parse(row.settings) as Omit<IndexSettings, "indexed"> & Partial<IndexSettings>;
   return { ...settings, indexed: settings.indexed ?? [] };
+}
+
+function readNote(db: Database): (Source & Origin & { state: string }) | null {
+  const row = db.query<{ source: string }, []>("SELECT source FROM source").get();
+  return row && (JSON.parse(row.source) as Source & Origin & { state: string });
+}
+
+/** The same while nothing is written or removed: keys only grow, and a removal lowers the count. */
+function stateOf(db: Database): string {
+  const { seq } = db
+    .query<{ seq: number }, []>("SELECT seq FROM sqlite_sequence WHERE name = 'items'")
+    .get() ?? {
+    seq: 0,
+  };
+  return `${seq}:${db.query<{ n: number }, []>("SELECT count(*) AS n FROM items").get()?.n}`;
 }

@@ -6,6 +6,7 @@ import { createFolder, itemsPath, removeFolder } from "./folders.ts";
 import { serve } from "./line.ts";
 import { type Batch, type FieldsChange, type IndexSettings, MAX_INDEXED } from "./schema.ts";
 import { type Change, ItemWriter } from "./store.ts";
+import type { Origin, Source } from "./tables_schema.ts";
 
 export interface WriterSettings {
   readonly root: string;
@@ -50,6 +51,13 @@ const api = {
     it.writer.declare(indexed);
     it.indexed = indexed;
     return indexed;
+  },
+  /** Keeps which table the items came from. */
+  note(name: string, source: Source & Origin): void {
+    known(name).writer.note(source);
+  },
+  noted(name: string): ReturnType<ItemWriter["noted"]> {
+    return known(name).writer.noted();
   },
   drop(name: string): void {
     open.get(name)?.writer.close();
