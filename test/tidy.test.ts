@@ -10,7 +10,7 @@ const MAX_LINE_CHARS = 140;
 const MAX_TEST_LINE_CHARS = 160;
 /** Files that may be longer, and why. */
 const LONGER: Record<string, { lines: number; why: string }> = {
-  "src/config.ts": { lines: 400, why: "every setting is one schema, validated whole" },
+  "src/settings.ts": { lines: 480, why: "every setting is one schema, validated whole" },
 };
 
 const files = repositoryFiles();
