@@ -1,6 +1,7 @@
 /** Every setting, with its default, its bounds and what it means; lakehouse.toml is written from it. */
 import { FormatRegistry, type Static, type TSchema, Type } from "@sinclair/typebox";
 import { EMBEDDING_MODELS, EmbeddingModel } from "./settings_models.ts";
+import { DEFAULT_DOWNGRADE_RULES, DOWNGRADE_RULES, DowngradeRule } from "./settings_rules.ts";
 
 const MIB = 1024 * 1024;
 
@@ -287,6 +288,33 @@ export const ConfigSchema = Type.Object(
       max_corpora: whole(256, 1, 10_000, "corpora there may be"),
       max_searches: whole(64, 1, 10_000, "searches under way; past it the answer is 429"),
       queue: whole(1000, 1, 1_000_000, "changes waiting for the disk; past it the answer is 429"),
+      max_chunks: whole(256, 1, 1000, "chunks that relevance judges together"),
+      max_playbooks: whole(10_000, 1, 100_000, "playbooks there may be; each search compares them all"),
+      dedupe_records: whole(
+        100_000,
+        0,
+        100_000_000,
+        "how many of the last ids make a repeated record of a playbook or an outcome harmless",
+      ),
+      min_outcomes: whole(
+        20,
+        1,
+        1_000_000,
+        "outcomes of each of the two modes before they decide on a downgrade",
+      ),
+      outcome_window: whole(
+        1000,
+        1,
+        100_000,
+        "how many of the newest outcomes of a model in a mode are counted",
+      ),
+      max_outcome_pairs: whole(1000, 1, 100_000, "pairs of model and mode with outcomes"),
+      downgrade_rules: Type.Array(DowngradeRule, {
+        default: DEFAULT_DOWNGRADE_RULES,
+        description:
+          "when a mode that brings much context falls back to a lean one: the first rule that fits; these by default",
+        sample: DOWNGRADE_RULES,
+      }),
     }),
   },
   { additionalProperties: false },

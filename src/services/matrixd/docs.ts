@@ -1,6 +1,19 @@
 /** The documentation of matrixd's routes. */
 import { describe } from "../../shared/http.ts";
-import { CorpusPageSchema, CorpusSchema, MatrixFoundSchema } from "./schema.ts";
+import {
+  CorpusPageSchema,
+  CorpusSchema,
+  DowngradeSchema,
+  MAX_BULK,
+  MatrixFoundSchema,
+  OutcomeRecordedSchema,
+  OutcomesPageSchema,
+  PlaybookRecordedSchema,
+  PlaybookSchema,
+  PlaybooksPageSchema,
+  PlaybooksRecordedSchema,
+  RelevanceSchema,
+} from "./schema.ts";
 
 const service = "matrixd";
 const CORPUS = {
@@ -95,5 +108,166 @@ export const documentation = {
       },
     },
     problems: [400, 401, 403, 404, 413, 429, 502, 503, 504],
+  }),
+};
+
+const PLAYBOOK = {
+  id: "5f0c7a54d0d3a1b2c3d4e5f60718293a",
+  query: "how do I rotate a key?",
+  answer: { corpus: "handbook", id: "keys-3" },
+  tags: ["keys"],
+  successes: 1,
+  failures: 0,
+  strength: 0.333333,
+  created_at: "2026-11-23T09:30:00.000Z",
+  updated_at: "2026-11-23T09:30:00.000Z",
+  retired_at: null,
+};
+const TALLY = {
+  successes: 41,
+  total: 60,
+  rate: 0.683333,
+  interval: { low: 0.557, high: 0.7866 },
+};
+const LEAN = { successes: 55, total: 60, rate: 0.916667, interval: { low: 0.8193, high: 0.9639 } };
+const WRITES = [400, 401, 403, 413, 429, 503];
+
+export const judgements = {
+  relevance: describe({
+    service,
+    summary: "Tell what is about the focus from what is merely near it",
+    description:
+      "Scores each chunk by its text, the names in it and the chunks like it, and by path, symbols and tags where both sides give them; deterministic, with no model but the embedding. Chunks are judged together: send all that a search found.",
+    example: {
+      focus: { text: "rotating the keys of the payment service", path: "payments/keys.md" },
+      chunks: [
+        {
+          id: "a",
+          text: "Keys of the payment service are rotated by `pay-keys rotate`.",
+          path: "payments/ops.md",
+        },
+        { id: "b", text: "Keys of the mail service never expire.", path: "mail/ops.md" },
+      ],
+    },
+    answers: {
+      200: {
+        description: "Judged",
+        schema: RelevanceSchema,
+        example: {
+          chunks: [
+            { id: "a", score: 0.93, components: { embedding: 0.81, words: 0.6, path: 0 }, keep: true },
+            { id: "b", score: 0.08, components: { embedding: 0.57, words: 0.1, path: -1 }, keep: false },
+          ],
+          threshold: 0.24,
+          elapsed_ms: 1,
+        },
+      },
+    },
+    problems: [400, 401, 403, 413, 429, 502, 503, 504],
+  }),
+  downgrade: describe({
+    service,
+    summary: "Ask whether a model is better off without the context",
+    description:
+      "The first rule of `matrixd.downgrade_rules` that fits says what to do until there are enough outcomes of both modes; then these decide, where their difference is clear. `force` keeps the mode, and is recorded.",
+    example: { mode: "rich", model: "claude-opus-4", context: { tokens: 9000 } },
+    answers: {
+      200: {
+        description: "Decided",
+        schema: DowngradeSchema,
+        example: {
+          mode: "lean",
+          downgraded: true,
+          reason: "claude-opus-4 succeeds more often without the context than with it.",
+          evidence: {
+            basis: "evidence",
+            rule: "claude-opus-*",
+            with_context: TALLY,
+            without_context: LEAN,
+            gain: { low: 0.0927, high: 0.3691 },
+            forced: 0,
+          },
+        },
+      },
+    },
+    problems: WRITES,
+  }),
+  recordOutcome: describe({
+    service,
+    summary: "Record how a model ended in a mode",
+    description:
+      "Durable when this answers, and asked by the next downgrade. With an `id` it may be sent again: the first wins.",
+    example: { model: "claude-opus-4", mode: "lean", success: true },
+    answers: {
+      200: {
+        description: "Recorded",
+        schema: OutcomeRecordedSchema,
+        example: { model: "claude-opus-4", mode: "lean", ...LEAN, forced: 0 },
+      },
+    },
+    problems: WRITES,
+  }),
+  outcomes: describe({
+    service,
+    summary: "List success rates by model and mode",
+    description: "Over the newest `matrixd.outcome_window` outcomes of each.",
+    answers: { 200: { description: "A page", schema: OutcomesPageSchema } },
+    problems: [400, 401, 403],
+  }),
+  recordPlaybook: describe({
+    service,
+    summary: "Record what answered a query, or did not",
+    description:
+      "Durable when this answers, and known to the next search: of queries near this one the answer is boosted, and brought in where it was not found. As many failures as successes silence it. The same query and answer add to one playbook.",
+    example: { query: PLAYBOOK.query, answer: PLAYBOOK.answer, tags: ["keys"], outcome: "success" },
+    answers: { 200: { description: "The playbook now", schema: PlaybookRecordedSchema, example: PLAYBOOK } },
+    problems: [...WRITES, 409],
+  }),
+  recordPlaybooks: describe({
+    service,
+    summary: "Record many playbooks",
+    description: `At most ${MAX_BULK}. A fault in one refuses all, by its place.`,
+    example: { playbooks: [{ query: PLAYBOOK.query, answer: PLAYBOOK.answer }] },
+    answers: {
+      200: {
+        description: "Recorded",
+        schema: PlaybooksRecordedSchema,
+        example: { accepted: 1, duplicates: 0 },
+      },
+    },
+    problems: WRITES,
+  }),
+  playbooks: describe({
+    service,
+    summary: "List the playbooks",
+    description: "In the order in which they were first recorded.",
+    answers: {
+      200: {
+        description: "A page",
+        schema: PlaybooksPageSchema,
+        example: { playbooks: [PLAYBOOK], next_cursor: null },
+      },
+    },
+    problems: [400, 401, 403],
+  }),
+  retirePlaybook: describe({
+    service,
+    summary: "Retire a playbook",
+    description: "Durable when this answers; it is listed still, and counts in no search any more.",
+    example: { id: PLAYBOOK.id, reason: "the page is gone" },
+    answers: {
+      200: {
+        description: "Retired",
+        schema: PlaybookSchema,
+        example: {
+          ...PLAYBOOK,
+          strength: 0,
+          updated_at: "2026-11-24T10:00:00.000Z",
+          retired_at: "2026-11-24T10:00:00.000Z",
+          retired_reason: "the page is gone",
+        },
+      },
+    },
+    problems: [...WRITES, 404, 409],
   }),
 };

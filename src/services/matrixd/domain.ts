@@ -4,16 +4,33 @@ import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { JournalReport } from "../../shared/journal.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { CorpusReader, Standing } from "./corpus.ts";
+import type { Judgement } from "./judgement.ts";
+import type { Playbooks } from "./playbooks.ts";
 import {
   type CorpusDefinition,
   type CorpusInfo,
   type CorpusPage,
+  type Downgrade,
+  type DowngradeRequest,
   type GuardedMatrixd,
   type Kind,
   LIST_LIMIT,
   type MatrixFound,
   type MatrixQuery,
+  type OutcomeRecord,
+  type OutcomeRecorded,
+  type OutcomesPage,
+  type OutcomesQuery,
   type PageOptions,
+  type Playbook,
+  type PlaybookRecord,
+  type PlaybookRecorded,
+  type PlaybooksPage,
+  type PlaybooksQuery,
+  type PlaybooksRecorded,
+  type Relevance,
+  type RelevanceRequest,
+  type RetireRequest,
   type Warning,
 } from "./schema.ts";
 import { MatrixSearch } from "./search.ts";
@@ -23,6 +40,8 @@ export interface MatrixOptions {
   readonly store: CorpusStore;
   readonly readers: Readonly<Record<Kind, CorpusReader>>;
   readonly embedd: Embedd;
+  readonly judgement: Judgement;
+  readonly playbooks: Playbooks;
   readonly max_corpora: number;
   /** Searches under way at a time. */
   readonly max_searches: number;
@@ -104,16 +123,49 @@ export class Matrix implements GuardedMatrixd {
       });
     this.#searching++;
     try {
-      const { embedd, now_ms } = this.#options;
-      const options = { embedd, now_ms, readerOf: (it: RegisteredCorpus) => this.#readerOf(it) };
+      const { embedd, playbooks, now_ms } = this.#options;
+      const options = { embedd, playbooks, now_ms, readerOf: (it: RegisteredCorpus) => this.#readerOf(it) };
       return await new MatrixSearch(options, query, corpora, warnings, query.timeout_ms ?? timeout_ms).run();
     } finally {
       this.#searching--;
     }
   }
 
-  report(): JournalReport {
-    return this.#options.store.report();
+  relevance(request: RelevanceRequest): Promise<Relevance> {
+    return this.#options.judgement.relevance(request);
+  }
+
+  downgrade(request: DowngradeRequest): Promise<Downgrade> {
+    return this.#options.judgement.downgrade(request);
+  }
+
+  recordOutcome(outcome: OutcomeRecord): Promise<OutcomeRecorded> {
+    return this.#options.judgement.recordOutcome(outcome);
+  }
+
+  outcomes(query: OutcomesQuery): Promise<OutcomesPage> {
+    return this.#options.judgement.outcomes(query);
+  }
+
+  recordPlaybook(record: PlaybookRecord): Promise<PlaybookRecorded> {
+    return this.#options.judgement.recordPlaybook(record);
+  }
+
+  recordPlaybooks(records: readonly PlaybookRecord[]): Promise<PlaybooksRecorded> {
+    return this.#options.judgement.recordPlaybooks(records);
+  }
+
+  playbooks(query: PlaybooksQuery): Promise<PlaybooksPage> {
+    return this.#options.judgement.playbooks(query);
+  }
+
+  retirePlaybook(request: RetireRequest): Promise<Playbook> {
+    return this.#options.judgement.retirePlaybook(request);
+  }
+
+  /** Of each of its journals. */
+  reports(): { corpora: JournalReport; outcomes: JournalReport; playbooks: JournalReport } {
+    return { corpora: this.#options.store.report(), ...this.#options.judgement.reports() };
   }
 
   /** The corpora that a search is put to: those named, or all that the asker may read, the others told. */

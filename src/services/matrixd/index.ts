@@ -1,4 +1,4 @@
-/** Door of matrixd: the registered corpora, readers of each kind, then the rules and the routes. */
+/** Door of matrixd: its journals, readers of each kind of corpus, then the rules and the routes. */
 import { join } from "node:path";
 import { ConfigError } from "../../config.ts";
 import { LockHeldError } from "../../shared/lock.ts";
@@ -7,48 +7,82 @@ import type { Embedd } from "../embedd/schema.ts";
 import type { Vectord } from "../vectord/schema.ts";
 import { Matrix } from "./domain.ts";
 import { IndexReader } from "./index_corpus.ts";
+import { Judgement } from "./judgement.ts";
+import { openOutcomeStore } from "./outcome_store.ts";
+import { openPlaybookStore } from "./playbook_store.ts";
+import { Playbooks } from "./playbooks.ts";
 import { matrixdRoutes } from "./routes.ts";
 import type { Matrixd } from "./schema.ts";
-import { type CorpusStore, openCorpusStore } from "./store.ts";
+import { openCorpusStore } from "./store.ts";
 
-const CORPORA_FILE = "matrix/corpora.jsonl";
+const FOLDER = "matrix";
 
 export async function createMatrixd(
   context: ServiceContext,
   { embedd, vectord }: { embedd: Embedd; vectord: Vectord },
 ): Promise<Service<Matrixd>> {
   const { config, door } = context;
-  const { max_corpora, max_searches, timeout_ms } = config.matrixd;
-  const store = await open(context);
+  const { max_corpora, max_searches, timeout_ms, max_chunks, min_outcomes } = config.matrixd;
+  const { store, outcomes, playbooks, close } = await openAll(context);
   const readers = { index: new IndexReader(vectord) };
   const domain = new Matrix({
     store,
     readers,
     embedd,
+    judgement: new Judgement({
+      embedd,
+      outcomes,
+      playbooks,
+      max_chunks,
+      rules: config.matrixd.downgrade_rules,
+      min_outcomes,
+      now_ms: Date.now,
+    }),
+    playbooks: new Playbooks(playbooks.playbooks, embedd),
     max_corpora,
     max_searches,
     timeout_ms,
     now_ms: Date.now,
   });
   const health = () => {
-    const { failure, ...corpora } = domain.report();
-    if (failure !== undefined) return { status: "down" as const, reason: failure, corpora };
-    const is_whole = corpora.corrupt + corpora.torn + corpora.gaps === 0;
-    return { status: is_whole ? ("ok" as const) : ("degraded" as const), corpora };
+    const reports = domain.reports();
+    const all = Object.values(reports);
+    const reason = all.find(({ failure }) => failure !== undefined)?.failure;
+    if (reason !== undefined) return { status: "down" as const, reason, ...reports };
+    const is_whole = all.every(({ corrupt, torn, gaps }) => corrupt + torn + gaps === 0);
+    return { status: is_whole ? ("ok" as const) : ("degraded" as const), ...reports };
   };
-  return { domain, routes: matrixdRoutes(domain, door), health, close: () => store.close() };
+  return { domain, routes: matrixdRoutes(domain, door), health, close };
 }
 
-async function open({ config, log, metrics }: ServiceContext): Promise<CorpusStore> {
+/** Opens the journals; where one can't be, those before it are let go. */
+async function openAll({ config, log, metrics }: ServiceContext) {
+  const { queue, dedupe_records, outcome_window, max_outcome_pairs, max_playbooks } = config.matrixd;
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async () => {
+    for (const it of opened.reverse()) await it.close();
+  };
+  const shared = { queue_records: queue, lock_wait_ms: config.drain_ms, log, metrics };
+  const at = (name: string) => ({ ...shared, path: join(config.data_dir, FOLDER, `${name}.jsonl`) });
+  const open = async <T extends { close(): Promise<void> }>(store: Promise<T>): Promise<T> => {
+    const it = await store;
+    opened.push(it);
+    return it;
+  };
   try {
-    return await openCorpusStore({
-      path: join(config.data_dir, CORPORA_FILE),
-      queue_records: config.matrixd.queue,
-      lock_wait_ms: config.drain_ms,
-      log,
-      metrics,
-    });
+    const store = await open(openCorpusStore(at("corpora")));
+    const outcomes = await open(
+      openOutcomeStore({
+        ...at("outcomes"),
+        dedupe_records,
+        window: outcome_window,
+        max_pairs: max_outcome_pairs,
+      }),
+    );
+    const playbooks = await open(openPlaybookStore({ ...at("playbooks"), dedupe_records, max_playbooks }));
+    return { store, outcomes, playbooks, close };
   } catch (error) {
+    await close();
     if (!(error instanceof LockHeldError)) throw error;
     throw new ConfigError(
       `matrixd's journal is in use: ${error.message}; stop that process, or give this one another data_dir (got "${config.data_dir}")`,

@@ -1,14 +1,22 @@
 /** Paths of matrixd. */
 import { Elysia } from "elysia";
 import type { Door } from "../../shared/http.ts";
-import { documentation } from "./docs.ts";
+import { documentation, judgements } from "./docs.ts";
 import {
   CorpusBody,
+  DowngradeBody,
   type GuardedMatrixd,
   type MatrixQuery,
   MatrixSearchBody,
   NameParams,
+  OutcomeBody,
+  OutcomesQuerySchema,
   PageQuery,
+  PlaybookBody,
+  PlaybooksBody,
+  PlaybooksQuerySchema,
+  RelevanceBody,
+  RetireBody,
 } from "./schema.ts";
 
 export function matrixdRoutes(domain: GuardedMatrixd, door: Door) {
@@ -46,5 +54,53 @@ export function matrixdRoutes(domain: GuardedMatrixd, door: Door) {
       "/matrix/search",
       ({ body, request }) => domain.search(body as MatrixQuery, door.principal(request).scopes),
       { body: MatrixSearchBody, ...reads, detail: documentation.search },
-    );
+    )
+    .use(judgementRoutes(domain, door));
+}
+
+/** What is judged rather than found. */
+function judgementRoutes(domain: GuardedMatrixd, door: Door) {
+  const reads = door.needs("matrixd:read");
+  const writes = door.needs("matrixd:write");
+  return new Elysia({ normalize: false })
+    .post("/matrix/relevance", ({ body }) => domain.relevance(body), {
+      body: RelevanceBody,
+      ...reads,
+      detail: judgements.relevance,
+    })
+    .post("/matrix/downgrade", ({ body }) => domain.downgrade(body), {
+      body: DowngradeBody,
+      ...reads,
+      detail: judgements.downgrade,
+    })
+    .post("/matrix/outcomes", ({ body }) => domain.recordOutcome(body), {
+      body: OutcomeBody,
+      ...writes,
+      detail: judgements.recordOutcome,
+    })
+    .get("/matrix/outcomes", ({ query }) => domain.outcomes(query), {
+      query: OutcomesQuerySchema,
+      ...reads,
+      detail: judgements.outcomes,
+    })
+    .post("/matrix/playbooks/record", ({ body }) => domain.recordPlaybook(body), {
+      body: PlaybookBody,
+      ...writes,
+      detail: judgements.recordPlaybook,
+    })
+    .post("/matrix/playbooks/bulk", ({ body }) => domain.recordPlaybooks(body.playbooks), {
+      body: PlaybooksBody,
+      ...writes,
+      detail: judgements.recordPlaybooks,
+    })
+    .get("/matrix/playbooks", ({ query }) => domain.playbooks(query), {
+      query: PlaybooksQuerySchema,
+      ...reads,
+      detail: judgements.playbooks,
+    })
+    .post("/matrix/playbooks/retire", ({ body }) => domain.retirePlaybook(body), {
+      body: RetireBody,
+      ...writes,
+      detail: judgements.retirePlaybook,
+    });
 }

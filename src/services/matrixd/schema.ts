@@ -1,6 +1,7 @@
 /** matrixd's limits, wire shapes and interface: many corpora, one answer. */
 import { type Static, t } from "elysia";
 import type { Filter } from "../vectord/schema.ts";
+import type { Judging } from "./judgement_schema.ts";
 
 export * from "./judgement_schema.ts";
 
@@ -232,7 +233,7 @@ export const MatrixFoundSchema = t.Object({
 });
 export type MatrixFound = Static<typeof MatrixFoundSchema>;
 
-export interface Matrixd {
+export interface Matrixd extends Judging {
   /**
    * On the disk when it returns. Registering the same again changes nothing and answers `existing: true`.
    * @throws LakeError invalid, not_found (what it stands for), conflict (the name is taken), resource_limit
