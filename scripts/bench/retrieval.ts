@@ -1,16 +1,24 @@
 /**
- * How well the built-in model finds: BM25 alone, vectors alone and both fused, on public retrieval sets,
- * beside the model it was distilled from. `bun scripts/bench/retrieval.ts --sets FOLDER`; the sets lie in FOLDER
+ * How well the built-in model finds: BM25 alone, vectors alone and both fused, on public retrieval sets, as a
+ * running lake serves them, and as weights of the fusion are chosen, beside the model it was distilled from. `bun scripts/bench/retrieval.ts --sets FOLDER`; the sets lie in FOLDER
  * as JSON, {documents: [{id, text}], queries: [{text, relevant: [id]}]}, or several of these as
  * `conversations`, whose documents have a speaker. scripts/distill/retrieval_sets.py makes two sets from
  * packages and writes the teacher's vectors beside each set; without those its rows are left out.
  */
 
 import { Database } from "bun:sqlite";
-import { readdir } from "node:fs/promises";
-import { basename, join } from "node:path";
 import { StaticModel } from "../../src/services/embedd/static_model.ts";
 import { ranking, reciprocalRanks, type Scores, type Weights, weightedSum } from "./fusion.ts";
+import { servedRows } from "./retrieval_served.ts";
+import {
+  type Metric,
+  type Part,
+  qualityOf,
+  readSets,
+  type SetFile,
+  TARGETS,
+  textOf,
+} from "./retrieval_sets.ts";
 import { printRows, type Row } from "./row.ts";
 
 const DEPTH = 100;
@@ -19,15 +27,6 @@ export const HYBRID: Weights = { bm25: 0.4, cosine: 0.6, soft: 0 };
 export const HYBRID_SOFT: Weights = { bm25: 0.3, cosine: 0.7, soft: 1 };
 /** Mean tokens of the candidates up to which soft matches are trusted wholly. */
 const SHORT_TEXT_TOKENS = 48;
-const TARGETS: Record<string, { built_in: number; teacher: number }> = {
-  locomo_dev: { built_in: 0.63, teacher: 0.7 },
-  cranfield: { built_in: 0.39, teacher: 0.39 },
-};
-
-interface Part {
-  documents: { id: string; text: string; speaker?: string }[];
-  queries: { text: string; relevant: string[] }[];
-}
 
 interface Judged {
   relevant: Set<number>;
@@ -38,7 +37,7 @@ interface Judged {
 
 interface RetrievalSet {
   name: string;
-  metric: "recall@10" | "nDCG@10";
+  metric: Metric;
   documents: number;
   queries: Judged[];
 }
@@ -88,7 +87,7 @@ function candidates(bm25: Float32Array, cosine: Float32Array): number[] {
 
 /** @param teacher the teacher's vectors of this part's documents, then queries; null when there are none */
 function judge(part: Part, model: StaticModel, teacher: Float32Array | null): Judged[] {
-  const texts = part.documents.map(({ speaker, text }) => (speaker ? `${speaker}: ${text}` : text));
+  const texts = part.documents.map(textOf);
   const positions = new Map(part.documents.map(({ id }, i) => [id, i]));
   const words = bm25Scores(
     texts,
@@ -127,9 +126,7 @@ function judge(part: Part, model: StaticModel, teacher: Float32Array | null): Ju
   });
 }
 
-async function readSet(path: string, model: StaticModel): Promise<RetrievalSet> {
-  const data = (await Bun.file(path).json()) as Part & { conversations?: Part[] };
-  const parts = data.conversations ?? [data];
+async function judgeSet({ name, path, metric, parts }: SetFile, model: StaticModel): Promise<RetrievalSet> {
   const teacherFile = Bun.file(path.replace(/\.json$/, ".teacher.f32"));
   const taught = (await teacherFile.exists()) ? new Float32Array(await teacherFile.arrayBuffer()) : null;
   const texts = parts.reduce((sum, part) => sum + part.documents.length + part.queries.length, 0);
@@ -141,12 +138,8 @@ async function readSet(path: string, model: StaticModel): Promise<RetrievalSet> 
     at = end;
     return judge(part, model, own);
   });
-  return {
-    name: basename(path, ".json"),
-    metric: data.conversations ? "recall@10" : "nDCG@10",
-    documents: parts.reduce((sum, part) => sum + part.documents.length, 0),
-    queries,
-  };
+  const documents = parts.reduce((sum, part) => sum + part.documents.length, 0);
+  return { name, metric, documents, queries };
 }
 
 function quality(set: RetrievalSet, rank: (query: Judged) => number[]): number {
@@ -155,13 +148,7 @@ function quality(set: RetrievalSet, rank: (query: Judged) => number[]): number {
     const found = rank(query)
       .slice(0, 10)
       .map((d) => query.relevant.has(d));
-    if (set.metric === "recall@10") sum += found.filter(Boolean).length / query.relevantCount;
-    else {
-      const gain = (place: number) => 1 / Math.log2(place + 2);
-      const ideal = Array.from({ length: Math.min(10, query.relevantCount) }, (_, place) => gain(place));
-      const got = found.reduce((total, hit, place) => total + (hit ? gain(place) : 0), 0);
-      sum += got / ideal.reduce((total, value) => total + value, 0);
-    }
+    sum += qualityOf(set.metric, found, query.relevantCount);
   }
   return sum / set.queries.length;
 }
@@ -211,11 +198,12 @@ export async function run(folder: string | undefined = folderGiven()): Promise<R
     return [];
   }
   const model = await StaticModel.load({ max_tokens: 512 });
-  const files = (await readdir(folder)).filter((file) => file.endsWith(".json")).sort();
-  const sets = await Promise.all(files.map((file) => readSet(join(folder, file), model)));
+  const files = await readSets(folder);
+  const served = await servedRows(files);
+  const sets = await Promise.all(files.map((file) => judgeSet(file, model)));
   const plain = crossValidated(sets, [0]);
   const soft = crossValidated(sets, [0.25, 0.5, 0.75, 1, 1.25, 1.5]);
-  return sets.flatMap((set) => {
+  const fused = sets.flatMap((set) => {
     const bm25 = quality(set, ({ scores }) => words(scores));
     const line = (label: string, value: number, target: number, detail: string): Row => ({
       what: `${set.name} ${set.metric}, ${label}`,
@@ -259,6 +247,7 @@ export async function run(folder: string | undefined = folderGiven()): Promise<R
     }
     return rows;
   });
+  return [...served, ...fused];
 }
 
 if (import.meta.main) printRows(await run());
