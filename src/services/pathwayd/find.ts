@@ -6,9 +6,10 @@ import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { Hit, Found as IndexFound, Vectord } from "../vectord/schema.ts";
 import { INDEX_NAME, type IndexLink } from "./index_link.ts";
 import { filterOf, readItemId, statesOf } from "./item.ts";
-import { factorsOf, scoreOf } from "./rank.ts";
+import { type Factors, factorsOf, scoreOf } from "./rank.ts";
 import type { Body } from "./records.ts";
-import type { Found, FoundTrace, SearchQuery } from "./schema.ts";
+import { type Relevance, relevances } from "./relevance.ts";
+import type { Explain, Found, FoundTrace, SearchQuery } from "./schema.ts";
 import { DEFAULT_K, MAX_QUERY_CHARS } from "./search_schema.ts";
 import { textOf } from "./text.ts";
 import { isValidAt, type Kept, presentOf, told, type Version, versionAt } from "./trace.ts";
@@ -28,6 +29,17 @@ export interface FinderOptions {
   /** How long a search waits for an index that is being made. */
   readonly wait_ms: number;
   now_ms(): number;
+}
+
+/** A hit on its way to its place. */
+interface Judged {
+  readonly kept: Kept;
+  readonly version: Version;
+  readonly score: number;
+  readonly hit: Hit;
+  readonly hybrid_rank: number;
+  readonly parts: Relevance;
+  readonly factors: Factors;
 }
 
 export class Finder {
@@ -64,7 +76,7 @@ export class Finder {
     for (const kept of this.#options.traces.newest()) {
       const version = versionAt(kept, query.as_of === undefined ? Number.POSITIVE_INFINITY : at_ms);
       if (!version || !passes(kept, version)) continue;
-      results.push(this.#result(kept, version, 0, query, at_ms));
+      results.push({ uid: kept.uid, score: 0, trace: told(kept, version, usesTo(query, at_ms)) });
       if (results.length === (query.k ?? DEFAULT_K)) break;
     }
     return results;
@@ -75,15 +87,28 @@ export class Finder {
     const { k = DEFAULT_K } = query;
     const passes = passesOf(query, at_ms);
     const { results: hits } = await this.#ask(query, at_ms, Math.max(POOL, k * POOL_FOR_EACH));
-    const results: FoundTrace[] = [];
-    for (const [at, hit] of hits.entries()) {
+    const candidates = hits.flatMap((hit) => {
       const { uid, version: number } = readItemId(hit.id);
       const kept = traces.get(uid);
       const version = kept?.versions.find((it) => it.version === number);
-      if (kept && version && passes(kept, version))
-        results.push(this.#result(kept, version, hit.score, query, at_ms, { hit, rank: at + 1 }));
-    }
-    return results.sort((a, b) => b.score - a.score).slice(0, k);
+      return kept && version && passes(kept, version) ? [{ kept, version, score: hit.score, hit }] : [];
+    });
+    const judged = relevances(query.query, candidates).map((parts, at): Judged => {
+      const { kept, version, hit } = candidates[at] as (typeof candidates)[number];
+      const factors = factorsOf(at_ms - version.at_ms, tallyAt(kept.uses, usesTo(query, at_ms)));
+      const score = scoreOf(parts.relevance, factors);
+      return { kept, version, score, hit, hybrid_rank: at + 1, parts, factors };
+    });
+    const by_relevance = judged.toSorted((a, b) => b.parts.relevance - a.parts.relevance);
+    return judged
+      .sort((a, b) => b.score - a.score)
+      .slice(0, k)
+      .map((it) => ({
+        uid: it.kept.uid,
+        score: it.score,
+        trace: told(it.kept, it.version, usesTo(query, at_ms)),
+        ...(query.explain ? { explain: explained(it, by_relevance.indexOf(it) + 1) } : {}),
+      }));
   }
 
   #ask(query: SearchQuery & { query: string }, at_ms: number, k: number): Promise<IndexFound> {
@@ -135,32 +160,27 @@ export class Finder {
       throw error;
     }
   }
+}
 
-  #result(
-    kept: Kept,
-    version: Version,
-    relevance: number,
-    query: SearchQuery,
-    at_ms: number,
-    found?: { hit: Hit; rank: number },
-  ): FoundTrace {
-    const until_ms = query.as_of === undefined ? Number.POSITIVE_INFINITY : at_ms;
-    const factors = factorsOf(at_ms - version.at_ms, tallyAt(kept.uses, until_ms));
-    const trace = told(kept, version, until_ms);
-    const score = scoreOf(relevance, factors);
-    if (!query.explain || !found) return { uid: kept.uid, score, trace };
-    const { hit, rank } = found;
-    const ranks = {
-      ...(hit.ranks?.bm25 === undefined ? {} : { bm25: { rank: hit.ranks.bm25 } }),
-      ...(hit.ranks?.vector === undefined ? {} : { vector: { rank: hit.ranks.vector } }),
-    };
-    return {
-      uid: kept.uid,
-      score,
-      trace,
-      explain: { relevance: { rank, score: relevance }, ...ranks, ...factors },
-    };
-  }
+/** Uses count until the moment that is asked for. */
+const usesTo = ({ as_of }: SearchQuery, at_ms: number) =>
+  as_of === undefined ? Number.POSITIVE_INFINITY : at_ms;
+
+function explained({ hit, hybrid_rank, parts, factors }: Judged, rank: number): Explain {
+  const { neighbours, asks, subject, relevance } = parts;
+  const { ranks, sides } = hit;
+  const side = (score: number, at?: number) => ({ ...(at === undefined ? {} : { rank: at }), score });
+  return {
+    relevance: { rank, score: relevance },
+    hybrid: { rank: hybrid_rank, score: hit.score },
+    bm25: side(sides?.bm25 ?? 0, ranks?.bm25),
+    vector: side(sides?.cosine ?? hit.score, ranks?.vector),
+    soft: side(sides?.soft ?? 0),
+    neighbours,
+    asks,
+    subject,
+    ...factors,
+  };
 }
 
 /** Whether a version is what a search asks for: the truth, whatever the index says. */

@@ -1,5 +1,6 @@
 /** How versions lie in the search index: an item each, with the intervals in which it is valid and was known. */
 import type { Filter, NewItem } from "../vectord/schema.ts";
+import type { Body } from "./records.ts";
 import type { SearchQuery } from "./schema.ts";
 import { textOf } from "./text.ts";
 import { type Kept, knownTo, presentOf, type Version, validity } from "./trace.ts";
@@ -33,7 +34,7 @@ export function itemOf(kept: Kept, version: Version): NewItem {
   const is_present = presentOf(kept) === version;
   return {
     id: itemId(kept.uid, version.version),
-    text: textOf(body.content).slice(0, MAX_TEXT_CHARS),
+    text: indexText(body).slice(0, MAX_TEXT_CHARS),
     metadata: {
       uid: kept.uid,
       version: version.version,
@@ -52,6 +53,13 @@ export function itemOf(kept: Kept, version: Version): NewItem {
       known_to: knownTo(kept, version),
     },
   };
+}
+
+/** What a version says, beginning with what it is about: a question mostly names it, and a turn of a talk does not. */
+function indexText({ content, subject }: Body): string {
+  const text = textOf(content);
+  const is_named = subject === undefined || text.toLowerCase().startsWith(subject.toLowerCase());
+  return is_named ? text : `${subject}: ${text}`;
 }
 
 /** The states that a search lets through. */

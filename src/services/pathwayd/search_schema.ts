@@ -47,17 +47,28 @@ export const SearchBody = t.Object(
 export type SearchQuery = Omit<Static<typeof SearchBody>, "filter"> & { filter?: Filter };
 
 const Factor = t.Object({ factor: t.Number(), value: t.Number() });
-export const ExplainSchema = t.Object({
-  relevance: t.Object(
-    { rank: t.Integer(), score: t.Number() },
-    { description: "of the hybrid search, before the factors" },
-  ),
-  bm25: t.Optional(t.Object({ rank: t.Integer() })),
-  vector: t.Optional(t.Object({ rank: t.Integer() })),
-  recency: Factor,
-  outcome: Factor,
-  replay: Factor,
-});
+const Side = (what: string) =>
+  t.Object(
+    { rank: t.Optional(t.Integer({ description: "absent where it did not find it" })), score: t.Number() },
+    { description: what },
+  );
+const Part = (what: string) => t.Number({ description: what });
+export const ExplainSchema = t.Object(
+  {
+    relevance: t.Object({ rank: t.Integer(), score: t.Number() }, { description: "what the factors change" }),
+    hybrid: t.Object({ rank: t.Integer(), score: t.Number() }, { description: "of words and meaning" }),
+    bm25: Side("of words"),
+    vector: Side("of meaning, the cosine"),
+    soft: Side("of each word and its nearest one"),
+    neighbours: Part("what traces of the same scope that came just before and after lend"),
+    asks: Part("for what asks rather than tells"),
+    subject: Part("where the query names the subject"),
+    recency: Factor,
+    outcome: Factor,
+    replay: Factor,
+  },
+  { description: "relevance = hybrid + neighbours + asks + subject; score = relevance × the factors" },
+);
 export type Explain = Static<typeof ExplainSchema>;
 export const FoundSchema = t.Object({
   results: t.Array(

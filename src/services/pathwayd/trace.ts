@@ -23,12 +23,20 @@ export interface Version {
 export interface Kept {
   readonly uid: string;
   readonly scope: Scope;
+  /** Its place among the traces of exactly its scope, in the order in which they came. */
+  readonly place: Place;
   readonly key?: string;
   readonly predecessor?: string;
   versions: readonly Version[];
   uses: readonly Use[];
   /** Of the journal's records that hold something of it. */
   seqs: number[];
+}
+
+/** Traces that came one after another; a forgotten one leaves its place empty. */
+export interface Place {
+  readonly among: (Kept | undefined)[];
+  readonly at: number;
 }
 
 /** What is left of a forgotten trace. */

@@ -43,6 +43,8 @@ export class Traces {
   readonly #by_content = new Map<string, string[]>();
   /** Forgotten ones of which something may still lie in a file, with the records that hold it. */
   readonly #erasing = new Map<string, number[]>();
+  /** By their scope, in the order in which they came. */
+  readonly #by_scope = new Map<string, (Kept | undefined)[]>();
   /** In the order of their creation, once sorted. */
   readonly #created: Kept[] = [];
   #is_sorted = true;
@@ -246,13 +248,19 @@ export class Traces {
     if (!kept) return;
     this.#count(kept, -1);
     this.#kept.delete(uid);
+    kept.place.among[kept.place.at] = undefined;
     this.#created.splice(this.#created.indexOf(kept), 1);
     if (kept.key !== undefined && this.#by_key.get(keyId(kept.scope, kept.key)) === uid)
       this.#by_key.delete(keyId(kept.scope, kept.key));
     for (const { version } of kept.versions) this.#options.touched(uid, version, seq, false);
   }
 
-  #put(kept: Kept): void {
+  #put(made: Omit<Kept, "place">): void {
+    const of = scopeId(made.scope);
+    const among = this.#by_scope.get(of) ?? [];
+    const kept: Kept = { ...made, place: { among, at: among.length } };
+    among.push(kept);
+    this.#by_scope.set(of, among);
     const last = this.#created.at(-1);
     if (last && createdMs(last) > createdMs(kept)) this.#is_sorted = false;
     this.#created.push(kept);

@@ -242,7 +242,14 @@ export const HitSchema = t.Object({
     t.Object({ bm25: Rank("BM25"), vector: Rank("vector") }, { description: "of a hybrid search" }),
   ),
   sides: t.Optional(
-    t.Object({ bm25: t.Number(), cosine: t.Number() }, { description: "of a hybrid search, before weights" }),
+    t.Object(
+      {
+        bm25: t.Number(),
+        cosine: t.Number(),
+        soft: t.Optional(t.Number({ description: "the soft match; absent where it was left out" })),
+      },
+      { description: "of a hybrid search, before weights" },
+    ),
   ),
   metadata: t.Optional(t.Nullable(Metadata)),
   text: t.Optional(t.Nullable(t.String())),

@@ -25,9 +25,13 @@ export async function addSoftMatches(
   const texts = worded.map((it) => it.text?.slice(0, chars) ?? "");
   const { scores, mean_tokens } = await embedd.match({ query, texts, truncate: true });
   const trusted = weight * Math.min(1, SHORT_TOKENS / Math.max(1, mean_tokens));
-  const soft = new Map(worded.map((it, at) => [it, trusted * (scores[at] ?? 0)]));
+  const soft = new Map(worded.map((it, at) => [it, scores[at] ?? 0]));
   return candidates
-    .map((it) => ({ ...it, score: it.score + (soft.get(it) ?? 0) }))
+    .map((it) => {
+      const match = soft.get(it) ?? 0;
+      const sides = it.sides ? { sides: { ...it.sides, soft: match } } : {};
+      return { ...it, score: it.score + trusted * match, ...sides };
+    })
     .sort((a, b) => b.score - a.score)
     .slice(0, k);
 }
