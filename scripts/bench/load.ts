@@ -75,7 +75,8 @@ http {
   return runningIn(directory, url, child);
 }
 
-function freePort(): number {
+/** A port that was free just now. */
+export function freePort(): number {
   const server = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
   server.stop(true);
   return server.port;
