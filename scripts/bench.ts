@@ -17,6 +17,10 @@ const INTRODUCTION = `# Benchmarks
 Written by \`npm run bench\`. Each row is a ratio to something known, measured in the same run on the same
 machine, so that it can be measured again anywhere; the medians of several runs. \`npm run bench -- NAME\`
 measures one again and replaces its section.
+
+Some take data, as options after the names, and without it say that they were not measured: \`--real FOLDER\`, real
+embeddings and texts that \`scripts/distill/real_vectors.py\` makes, and \`--sets FOLDER\`, retrieval sets. Programs of
+others that we are compared with are installed from npm and PyPI when first needed, and kept under \`--peers FOLDER\`.
 `;
 
 /** The benchmarks: every file of scripts/bench that exports \`run\`. */
