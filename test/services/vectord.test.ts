@@ -385,7 +385,7 @@ inBothCompositions("vectord", (start) => {
 
   test("a graph finds what comparing all finds, with and without a filter, for every quantization", async () => {
     const random = seeded(7);
-    const items = Array.from({ length: 3000 }, (_, at) => ({
+    const items = Array.from({ length: 6000 }, (_, at) => ({
       id: `${at}`,
       vector: randomVector(16, random),
       metadata: { part: at % 10 },
@@ -393,7 +393,8 @@ inBothCompositions("vectord", (start) => {
     for (const quantization of ["f32", "f16", "i8"]) {
       const name = `graph_${quantization}`;
       await calls.create(name, 16, { quantization });
-      await calls.add(name, items);
+      await calls.add(name, items.slice(0, 3000));
+      await calls.add(name, items.slice(3000));
       await settled(calls, name);
       let found = 0;
       for (let at = 0; at < 20; at++) {
@@ -408,7 +409,7 @@ inBothCompositions("vectord", (start) => {
       expect(found / 200).toBeGreaterThanOrEqual(0.97);
     }
     const rare = { vector: randomVector(16, random), filter: { must: [{ key: "part", match: 3 }] }, k: 1000 };
-    expect((await calls.search("graph_f16", rare)).results).toHaveLength(300);
+    expect((await calls.search("graph_f16", rare)).results).toHaveLength(600);
   }, 60_000);
 
   test("a second process on the same folder is told who holds it", async () => {

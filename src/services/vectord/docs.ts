@@ -122,7 +122,7 @@ export const documentation = {
         },
       },
     },
-    problems: [400, 401, 403, 404, 413, 429, 503],
+    problems: [400, 401, 403, 404, 413, 429, 503, 504],
   }),
   get: describe({
     service,

@@ -34,6 +34,7 @@ export interface VectorOptions {
   readonly embedd: Embedd;
   readonly max_indexes: number;
   readonly max_dimension: number;
+  readonly search_timeout_ms: number;
   now_ms(): number;
 }
 
@@ -185,7 +186,7 @@ export class Vectors implements VectorItems {
 
   async search(name: string, query: SearchQuery): Promise<Found> {
     const { model } = this.#known(name);
-    const { searcher, embedd, now_ms } = this.#options;
+    const { searcher, embedd, now_ms, search_timeout_ms } = this.#options;
     const started_ms = performance.now();
     const { hybrid, text: query_text, k = DEFAULT_K, include = ["metadata"], ...plain } = query;
     const vector = await this.#queryVector(name, model, query);
@@ -202,7 +203,7 @@ export class Vectors implements VectorItems {
         include: soft > 0 ? [...new Set([...include, "text" as const])] : include,
         ...(hybrid && text !== undefined ? { hybrid: { ...hybrid, text, soft } } : {}),
       },
-      now_ms(),
+      { now_ms: now_ms(), until_ms: now_ms() + search_timeout_ms },
     ]);
     let told = results;
     if (soft > 0 && text !== undefined) {
@@ -217,7 +218,7 @@ export class Vectors implements VectorItems {
     name: string,
     model: string | null,
     query: SearchQuery,
-  ): Promise<readonly number[] | string> {
+  ): Promise<readonly number[] | Float32Array | string> {
     const { vector, text } = query;
     if ((vector === undefined) === (text === undefined) && !(vector !== undefined && query.hybrid))
       throw new LakeError("invalid", "A search needs a vector, or a text to make one of, and not both.");
@@ -228,7 +229,8 @@ export class Vectors implements VectorItems {
         `Index "${name}" has no model to make a vector of the text: send the vector.`,
       );
     const { vectors } = await embedAll(this.#options.embedd, [text as string], model);
-    return Array.from(vectors[0] as Float32Array);
+    // A copy: a part of a larger buffer takes all of it along.
+    return (vectors[0] as Float32Array).slice();
   }
 
   /** What an index is made with where not all is said: a model tells its dimension, and is asked for it. */

@@ -5,6 +5,7 @@
  */
 import { Best } from "./best.ts";
 import type { Bits } from "./bits.ts";
+import type { Deadline } from "./deadline.ts";
 import type { FilterTree } from "./filter.ts";
 import type { Graph } from "./graph.ts";
 import { DEFAULT_WEIGHTS, type Metric } from "./schema.ts";
@@ -14,7 +15,7 @@ import { cosineOf, distanceOf, normOf, scoreOf } from "./vectors.ts";
 import { type Worded, type Words, wordsOf } from "./words.ts";
 
 /** What a candidate of the graph costs, in vectors compared one by one, and what a search costs at least. */
-const GRAPH_CANDIDATE = 10;
+const GRAPH_CANDIDATE = 20;
 const GRAPH_SEARCH = 500;
 /** Taken from the graph beyond what should do, so that one look is mostly enough. */
 const SLACK = 1.2;
@@ -23,6 +24,7 @@ const RESCORED_FOR_EACH = 3;
 const RESCORED_MORE = 16;
 /** A hybrid search fuses so many of each side. */
 const SIDE = 100;
+const SIDE_MORE = 32;
 const MAX_WORDS = 64;
 
 export interface HybridQuestion {
@@ -64,8 +66,9 @@ export interface Sources {
   readonly words: Words | undefined;
 }
 
-export function find(sources: Sources, question: Question, now_ms: number): Ranking {
-  const search = new Search(sources, question, now_ms);
+/** @throws LakeError deadline */
+export function find(sources: Sources, question: Question, now_ms: number, deadline: Deadline): Ranking {
+  const search = new Search(sources, question, now_ms, deadline);
   return question.hybrid ? search.hybrid(question.hybrid) : search.nearest(question.k);
 }
 
@@ -78,9 +81,10 @@ class Search {
     readonly sources: Sources,
     readonly question: Question,
     readonly now_ms: number,
+    readonly deadline: Deadline,
   ) {
     this.#norm = normOf(question.vector);
-    this.#passing = question.filter && sources.shelf.passing(question.filter);
+    this.#passing = question.filter && sources.shelf.passing(question.filter, () => deadline.check());
   }
 
   #passes(slot: number): boolean {
@@ -94,18 +98,19 @@ class Search {
     else for (const slot of this.#passing.list()) if (shelf.isLive(slot, this.now_ms)) yield slot;
   }
 
-  nearest(k: number): Ranking {
+  /** @param rescored of what the graph tells, so many at least are ranked by the vectors as sent */
+  nearest(k: number, rescored = k * RESCORED_FOR_EACH + RESCORED_MORE): Ranking {
     const { shelf, graph } = this.sources;
     const all = this.#passing?.count() ?? shelf.size;
     const ef = Math.max(this.question.ef, k);
     // The graph looks at its own ef by itself; with a filter as many must pass as are looked at without one.
-    const enough = this.#passing || ef > graph.ef ? ef : k * RESCORED_FOR_EACH + RESCORED_MORE;
+    const enough = this.#passing || ef > graph.ef ? ef : rescored;
     const share = all === shelf.size ? 1 : (SLACK * shelf.size) / all;
     if (all > 0)
       for (let wanted = Math.ceil(enough * share); !this.#isExactCheaper(all, wanted); wanted *= 2) {
         const found = this.#fromGraph(wanted);
         if (found.length >= Math.min(enough, all) || wanted >= graph.size)
-          return { hits: this.#order(found.concat(this.#waiting()), k), exact: false };
+          return { hits: this.#order(this.#withWaiting(found), k), exact: false };
       }
     return { hits: this.#order(this.#all(), k), exact: true };
   }
@@ -126,19 +131,23 @@ class Search {
     return slots;
   }
 
-  #waiting(): number[] {
+  *#withWaiting(found: readonly number[]): Iterable<number> {
+    yield* found;
     const { shelf, graph } = this.sources;
-    return graph.waiting.flatMap((key) => {
+    for (const key of graph.waiting) {
       const slot = shelf.slot(key, this.now_ms);
-      return slot !== undefined && this.#passes(slot) ? [slot] : [];
-    });
+      if (slot !== undefined && this.#passes(slot)) yield slot;
+    }
   }
 
   /** The k nearest by the vectors as sent; among equals the older item first. */
   #order(slots: Iterable<number>, k: number): Ranked[] {
     const { metric, shelf } = this.sources;
     const best = new Best(k);
-    for (const slot of slots) best.add(slot, this.#distance(slot), shelf.key(slot));
+    for (const slot of slots) {
+      this.deadline.check();
+      best.add(slot, this.#distance(slot), shelf.key(slot));
+    }
     return best
       .list()
       .map(({ item, cost }) => ({ slot: item, distance: cost, score: scoreOf(metric, cost) }));
@@ -158,7 +167,7 @@ class Search {
   }: HybridQuestion): Ranking {
     const { shelf } = this.sources;
     const side = Math.max(SIDE, this.question.k);
-    const near = this.nearest(side);
+    const near = this.nearest(side, side + SIDE_MORE);
     const worded = this.#byWords(text, side);
     const highest = worded[0]?.bm25 ?? 1;
     const fused = new Map<number, { bm25: number; ranks: { bm25?: number; vector?: number } }>();

@@ -50,8 +50,9 @@ export async function createVectord(
   await searcher.insist("begin", [
     { root, ef_search: settings.ef_search, save_after_ms: settings.save_after_ms },
   ]);
-  const { max_indexes, max_dimension } = settings;
-  const items = new Vectors({ writer, searcher, embedd, max_indexes, max_dimension, now_ms: Date.now });
+  const { max_indexes, max_dimension, search_timeout_ms } = settings;
+  const rules = { max_indexes, max_dimension, search_timeout_ms };
+  const items = new Vectors({ writer, searcher, embedd, ...rules, now_ms: Date.now });
   await items.open(names, (name, error) =>
     log.error({ index: name, reason: messageOf(error) }, "an index can't be opened and is set aside"),
   );

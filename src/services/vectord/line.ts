@@ -111,21 +111,30 @@ export class Line<T extends Api<T>> {
   }
 }
 
-/** The Worker's end: answers calls one after another. */
+/** The Worker's end: answers calls one after another; one that takes its time in pieces lets others in between. */
 export function serve<T extends Api<T>>(api: T): void {
   const methods = api as Record<string, Method>;
+  const refuse = (id: number, error: unknown) => {
+    const known = error instanceof LakeError ? error : undefined;
+    postMessage({
+      id,
+      code: known?.code ?? "internal",
+      message: known?.message ?? messageOf(error),
+      details: known?.details ?? {},
+    } satisfies Reply);
+  };
   self.addEventListener("message", ({ data }: MessageEvent<Call>) => {
     const { id, method, args } = data;
     try {
-      postMessage({ id, value: (methods[method] as Method)(...(args as never[])) } satisfies Reply);
+      const value = (methods[method] as Method)(...(args as never[]));
+      if (!(value instanceof Promise)) postMessage({ id, value } satisfies Reply);
+      else
+        value.then(
+          (it) => postMessage({ id, value: it } satisfies Reply),
+          (error) => refuse(id, error),
+        );
     } catch (error) {
-      const known = error instanceof LakeError ? error : undefined;
-      postMessage({
-        id,
-        code: known?.code ?? "internal",
-        message: known?.message ?? messageOf(error),
-        details: known?.details ?? {},
-      } satisfies Reply);
+      refuse(id, error);
     }
   });
 }

@@ -316,7 +316,7 @@ export interface VectorItems {
    * @throws LakeError invalid, not_found, resource_limit, queue_full
    */
   add(name: string, batch: Batch): Promise<Added>;
-  /** @throws LakeError invalid, not_found, queue_full */
+  /** @throws LakeError invalid, not_found, queue_full, deadline */
   search(name: string, query: SearchQuery): Promise<Found>;
   /** @throws LakeError not_found, queue_full */
   get(name: string, query: GetQuery): Promise<Items>;

@@ -1,6 +1,7 @@
 /** The Worker that searches: holds the vectors and the graphs, and lets these grow between two searches. */
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
+import { Deadline } from "./deadline.ts";
 import { readFilter } from "./filter.ts";
 import { find, type HybridQuestion } from "./find.ts";
 import { folderBytes, itemsPath } from "./folders.ts";
@@ -21,11 +22,17 @@ export interface SearcherSettings {
 
 /** A search whose text, where it had one, has become a vector. */
 export type PlainQuery = Omit<SearchQuery, "vector" | "hybrid" | "k" | "include"> & {
-  readonly vector: readonly number[] | string;
+  readonly vector: readonly number[] | Float32Array | string;
   readonly k: number;
   readonly include: readonly Include[];
   readonly hybrid?: HybridQuestion;
 };
+
+/** When a search is asked, and when its answer is late. */
+export interface Times {
+  readonly now_ms: number;
+  readonly until_ms: number;
+}
 
 interface Held {
   readonly name: string;
@@ -41,6 +48,10 @@ interface Held {
 }
 
 const READ_AT_ONCE = 10_000;
+/** Items of a batch taken in one go: what a search may have to wait for. */
+const SLICE_ITEMS = 100;
+/** Beyond so many that the graph lacks, which each search compares one by one, large batches wait for it. */
+const MAX_WAITING = 4000;
 const DEFAULT_INCLUDE: Include[] = ["metadata"];
 
 const held = new Map<string, Held>();
@@ -85,26 +96,27 @@ const api = {
     it.shelf.declare(indexed);
     pump();
   },
-  /** Told after each commit and before it is acknowledged, so that any later search knows of it. */
-  changed(name: string, last_key: number, removed: readonly number[]): void {
+  /**
+   * Told after each commit and before it is acknowledged, so that any later search knows of it. Takes a batch in
+   * pieces, searches in between, and lets a large one wait while the graph lags far behind.
+   */
+  async changed(name: string, last_key: number, removed: readonly number[]): Promise<void> {
     const it = held.get(name);
     if (!it) return;
-    for (const key of removed) {
-      it.shelf.remove(key);
-      it.words.remove(key);
-    }
+    const is_large = last_key - it.last_key > SLICE_ITEMS;
     while (it.last_key < last_key) {
-      const rows = it.reader.after(it.last_key, READ_AT_ONCE);
-      for (const row of rows) {
-        it.shelf.put(row);
-        it.graph.put(row.key);
-      }
-      it.last_key = rows.at(-1)?.key ?? last_key;
+      take(it, last_key);
+      pump();
+      if (it.last_key < last_key) await others();
+      if (held.get(name) !== it) return;
     }
+    for (const key of removed) remove(it, key);
     pump();
+    while (is_large && it.graph.waiting.length > MAX_WAITING && held.get(name) === it) await others();
   },
-  search(name: string, query: PlainQuery, now_ms: number): { results: Hit[]; exact: boolean } {
+  search(name: string, query: PlainQuery, { now_ms, until_ms }: Times): { results: Hit[]; exact: boolean } {
     const it = known(name);
+    const deadline = new Deadline(until_ms);
     const { dimension, metric } = it.reader.settings;
     const question = {
       vector: readVector(query.vector, dimension, metric, "vector"),
@@ -115,7 +127,7 @@ const api = {
       ...(query.hybrid ? { hybrid: query.hybrid } : {}),
     };
     const words = query.hybrid && it.words.isWhole(it.last_key) ? it.words : undefined;
-    const { hits, exact } = find({ ...it, metric, words }, question, now_ms);
+    const { hits, exact } = find({ ...it, metric, words }, question, now_ms, deadline);
     const results = hits.map(({ slot, score, distance, ranks, sides }) => ({
       id: it.shelf.id(slot),
       score,
@@ -182,6 +194,28 @@ function known(name: string): Held {
   if (!it) throw new LakeError("not_found", `There is no index "${name}".`);
   return it;
 }
+
+/** Puts a few items that were written, all of them in the end. */
+function take(it: Held, last_key: number): void {
+  const rows = it.reader.after(it.last_key, SLICE_ITEMS);
+  for (const row of rows) {
+    it.shelf.put(row);
+    it.graph.put(row.key);
+  }
+  it.last_key = rows.at(-1)?.key ?? last_key;
+}
+
+/** Removes an item; one that was replaced again meanwhile gives way to what replaced it. */
+function remove(it: Held, key: number): void {
+  it.words.remove(key);
+  const id = it.shelf.idOf(key);
+  const newer = id === undefined ? undefined : it.reader.keyOf(id);
+  if (newer !== undefined) while (it.last_key < newer) take(it, newer);
+  it.shelf.remove(key);
+}
+
+/** Lets other calls, and a step of the graphs, have their turn. */
+const others = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function told({ shelf, reader }: Held, slot: number, include: readonly Include[]): Partial<Item> {
   return {

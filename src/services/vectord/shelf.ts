@@ -84,9 +84,12 @@ export class Shelf {
     return this.#fields.is_whole;
   }
 
-  /** The slots that a filter lets through, of expired items, too. */
-  passing(filter: FilterTree): Bits {
-    return this.#fields.passing(filter, this.#held, this.metadata);
+  /** The slots that a filter lets through, of expired items, too. @param asking called before each item that is asked */
+  passing(filter: FilterTree, asking: () => void = () => {}): Bits {
+    return this.#fields.passing(filter, this.#held, (slot) => {
+      asking();
+      return this.metadata(slot);
+    });
   }
 
   /** The slot of a key; undefined where its item is no more, or its time has passed. */
@@ -98,6 +101,12 @@ export class Shelf {
   slotOf(id: string, now_ms: number): number | undefined {
     const slot = this.#by_id.get(id);
     return slot !== undefined && (this.#expires_ms[slot] as number) > now_ms ? slot : undefined;
+  }
+
+  /** The id of a key that is there. */
+  idOf(key: number): string | undefined {
+    const slot = this.#slots.get(key);
+    return slot === undefined ? undefined : this.#ids[slot];
   }
 
   has(key: number): boolean {

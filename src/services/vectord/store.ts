@@ -205,6 +205,11 @@ export class ItemReader {
       .all(after, limit);
   }
 
+  /** The key of an id's item as it is on the disk. */
+  keyOf(id: string): number | undefined {
+    return this.#db.query<{ key: number }, [string]>("SELECT key FROM items WHERE id = ?").get(id)?.key;
+  }
+
   /** Texts of the items with a key past `after` and up to `to`, in the order of keys. */
   texts(after: number, to: number, limit: number): { key: number; text: string | null }[] {
     return this.#db

@@ -11,7 +11,7 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
  * @throws LakeError invalid: dimension, a number that is none, one too large for f32, no direction
  */
 export function readVector(value: unknown, dimension: number, metric: Metric, where: string): Float32Array {
-  const vector = Array.isArray(value) ? fromNumbers(value, where) : fromBase64(value, where);
+  const vector = readNumbers(value, where);
   if (vector.length !== dimension)
     throw refused(
       where,
@@ -27,6 +27,11 @@ export function readVector(value: unknown, dimension: number, metric: Metric, wh
   if (metric === "cosine" && !(Math.sqrt(squares) > Number.MIN_VALUE))
     throw refused(where, "is all zeros, which has no direction to compare by cosine");
   return vector;
+}
+
+function readNumbers(value: unknown, where: string): Float32Array {
+  if (value instanceof Float32Array) return value;
+  return Array.isArray(value) ? fromNumbers(value, where) : fromBase64(value, where);
 }
 
 function fromNumbers(values: readonly unknown[], where: string): Float32Array {
