@@ -173,6 +173,7 @@ export const ConfigSchema = Type.Object(
         "the most rows an application/json answer may be asked for",
       ),
       max_answer_bytes: whole(256 * MIB, 1024, 16 * 1024 * MIB, "the largest application/json answer"),
+      index_cache_mib: whole(1024, 1, 16 * 1024 * 1024, "disk for the indexes that vectors(…) reads"),
       max_sql_bytes: whole(262_144, 1, 16 * MIB, "the longest statement"),
       max_params: whole(1000, 0, 100_000, "parameters of one statement"),
     }),

@@ -86,14 +86,6 @@ export const registry = [
     client: createIngestdClient,
   }),
   entry({
-    name: "queryd",
-    about: "SQL out: one SELECT at a time over the tables, now or as of any snapshot.",
-    prefixes: ["sql"],
-    needs: ["catalogd"],
-    create: createQueryd,
-    client: createQuerydClient,
-  }),
-  entry({
     name: "embedd",
     about: "Text to vectors: a built-in model, and those of Ollama, OpenAI's API and ONNX.",
     prefixes: ["embed", "embeddings"],
@@ -108,6 +100,14 @@ export const registry = [
     needs: ["catalogd", "embedd"],
     create: createVectord,
     client: createVectordClient,
+  }),
+  entry({
+    name: "queryd",
+    about: "SQL out: one SELECT at a time over the tables, now or as of any snapshot.",
+    prefixes: ["sql"],
+    needs: ["catalogd", "vectord"],
+    create: createQueryd,
+    client: createQuerydClient,
   }),
   entry({
     name: "pathwayd",

@@ -6,7 +6,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api
 import { closest, distance } from "fastest-levenshtein";
 import { at, QueryFailure } from "./failure.ts";
 import { FUNCTIONS, TABLE_FUNCTIONS, whyRefused } from "./functions.ts";
-import type { TableReference } from "./protocol.ts";
+import type { IndexReference, References, TableReference } from "./protocol.ts";
 
 const EXPRESSIONS = new Set([
   "BETWEEN",
@@ -44,12 +44,17 @@ const TABLES = new Set([
 const MODIFIERS =
   /^(LIMIT|LIMIT_PERCENT|ORDER|DISTINCT)_MODIFIER$|^ORDER_DEFAULT$|^(ASCENDING|DESCENDING|ASC|DESC)$|_TYPE_INFO$/;
 
+/** The table function that reads a vector index. */
+const INDEX_FUNCTION = "vectors";
+const INDEX_NAME = /^[a-z0-9][a-z0-9_-]{0,127}$/;
+
 type Tree = { [member: string]: unknown };
 type Scope = ReadonlySet<string>;
 
 interface Walk {
   readonly sql: string;
   readonly tables: Map<string, TableReference>;
+  readonly indexes: Map<string, IndexReference>;
 }
 
 /** Parses statements, with a connection of its own that no query ever uses. */
@@ -66,17 +71,17 @@ export class Checker {
 
   /**
    * Parses a statement and walks it.
-   * @returns the catalog tables it names, each once
+   * @returns the catalog tables and vector indexes it names, each once
    * @throws QueryFailure `invalid` where it doesn't parse, `sql_refused` where it may not run
    */
-  async check(sql: string): Promise<TableReference[]> {
+  async check(sql: string): Promise<References> {
     this.serialize.bindVarchar(1, sql);
     const rows = await (await this.serialize.run()).getRows();
     return walkStatement(sql, String(rows[0]?.[0]));
   }
 }
 
-function walkStatement(sql: string, serialized: string): TableReference[] {
+function walkStatement(sql: string, serialized: string): References {
   const parsed = JSON.parse(serialized) as {
     error: boolean;
     error_type?: string;
@@ -88,7 +93,7 @@ function walkStatement(sql: string, serialized: string): TableReference[] {
     throw notSerializable(sql, parsed.error_type ?? "", parsed.error_message ?? "", parsed.position);
   const statements = parsed.statements ?? [];
   if (statements.length !== 1) throw wrongCount(statements.length);
-  const walk: Walk = { sql, tables: new Map() };
+  const walk: Walk = { sql, tables: new Map(), indexes: new Map() };
   try {
     visit(statements[0], new Set(), walk);
   } catch (error) {
@@ -96,7 +101,7 @@ function walkStatement(sql: string, serialized: string): TableReference[] {
       throw new QueryFailure("sql_refused", "The statement is nested too deeply.");
     throw error;
   }
-  return [...walk.tables.values()];
+  return { tables: [...walk.tables.values()], indexes: [...walk.indexes.values()] };
 }
 
 function wrongCount(count: number): QueryFailure {
@@ -198,7 +203,8 @@ function visitTable(node: Tree, scope: Scope, walk: Walk): void {
     const call = node.function as Tree;
     if (call?.class !== "FUNCTION")
       throw refuse(walk, node, "This form of table function is not allowed here.");
-    requireFunction(call, TABLE_FUNCTIONS, walk);
+    if (lower(String(call.function_name)) === INDEX_FUNCTION) visitIndex(call, walk);
+    else requireFunction(call, TABLE_FUNCTIONS, walk);
     members(call, scope, walk);
     members(node, scope, walk, ["function"]);
     return;
@@ -239,6 +245,25 @@ function visitBaseTable(node: Tree, scope: Scope, walk: Walk): void {
   const key = `${namespace ?? ""}.${name}`.toLowerCase();
   if (!walk.tables.has(key))
     walk.tables.set(key, { namespace, name, offset: Number(node.query_location ?? 0) });
+}
+
+/** vectors('name'), and nothing that only looks like it: the name is known before the statement runs. */
+function visitIndex(call: Tree, walk: Walk): void {
+  const [argument, ...more] = (call.children ?? []) as Tree[];
+  const value = argument?.class === "CONSTANT" ? (argument.value as Tree) : undefined;
+  const name = (value?.type as Tree | undefined)?.id === "VARCHAR" ? value?.value : undefined;
+  const is_plain = ["schema", "catalog", "filter", "distinct"].every((it) => call[it] === undefined);
+  if (typeof name !== "string" || more.length > 0 || argument?.alias !== undefined || !is_plain)
+    throw refuse(walk, call, "vectors takes one index's name as it is, in quotes: vectors('articles').");
+  if (name.startsWith("_"))
+    throw refuse(walk, call, `"${name.slice(0, 200)}" belongs to a service of this lake: SQL can't read it.`);
+  if (!INDEX_NAME.test(name))
+    throw refuse(
+      walk,
+      call,
+      `"${name.slice(0, 200)}" is no name of an index: those have a-z, 0-9, _ and - alone.`,
+    );
+  if (!walk.indexes.has(name)) walk.indexes.set(name, { name, offset: Number(call.query_location ?? 0) });
 }
 
 /** As DuckDB folds names: ASCII alone. Unicode's K (U+212A) would hide a file's name behind a CTE's. */

@@ -3,12 +3,15 @@ import { LakeError } from "../../shared/errors.ts";
 import type { Log } from "../../shared/log.ts";
 import { streamFile } from "../../shared/stream_file.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
+import type { Vectord } from "../vectord/schema.ts";
+import { at } from "./failure.ts";
+import type { IndexFile, IndexFiles } from "./indexes.ts";
 import type { WorkerPool } from "./pool.ts";
 import type { WorkerProcess } from "./process.ts";
-import type { Question, Reply, TableReference } from "./protocol.ts";
+import type { IndexReference, Question, References, Reply } from "./protocol.ts";
 import type { Queryd, QueryFormat, QueryRequest, QueryResult, SqlParams } from "./schema.ts";
 import { streamFifo } from "./stream.ts";
-import { bindingsFor, resolveTables } from "./tables.ts";
+import { bindingsFor, nearest, resolveTables } from "./tables.ts";
 
 export interface QuerydLimits {
   readonly timeout_ms: number;
@@ -20,6 +23,8 @@ export interface QuerydLimits {
 
 export interface QuerydOptions {
   readonly catalogd: Catalogd;
+  readonly vectord: Vectord;
+  readonly indexes: IndexFiles;
   readonly pool: WorkerPool;
   readonly limits: QuerydLimits;
   /** Absolute: what the keys of objects are relative to. */
@@ -36,7 +41,7 @@ const PARSED_MAX_CHARS = 10_000;
 
 export function createDomain(options: QuerydOptions): Queryd {
   const { limits } = options;
-  const parsed = new Map<string, TableReference[]>();
+  const parsed = new Map<string, References>();
 
   async function query(request: QueryRequest): Promise<QueryResult> {
     const asked = validate(request, limits);
@@ -91,7 +96,7 @@ function validate(request: QueryRequest, limits: QuerydLimits): Asked {
 
 async function run(
   options: QuerydOptions,
-  parsed: Map<string, TableReference[]>,
+  parsed: Map<string, References>,
   request: QueryRequest,
   asked: Asked,
   life: Life,
@@ -99,7 +104,8 @@ async function run(
 ): Promise<QueryResult> {
   const { sql } = request;
   const references = parsed.get(sql) ?? (await parse(parsed, worker, sql, options.log));
-  const tables = await life.race(resolveTables(options.catalogd, sql, references, request.as_of));
+  const tables = await life.race(resolveTables(options.catalogd, sql, references.tables, request.as_of));
+  const indexes = await takeIndexes(options, request, references.indexes, life);
   const question: Question = {
     ask: "run",
     sql,
@@ -107,6 +113,7 @@ async function run(
     format: asked.format,
     max_rows: asked.max_rows,
     bindings: bindingsFor(tables, worker.views, options.storage),
+    indexes: indexes.map(({ name, path }) => ({ name, path })),
     snapshot_ids: Object.fromEntries(tables.map((table) => [table.name, table.plan.snapshot_id])),
     elapsed_before_ms: life.elapsed_ms,
   };
@@ -144,17 +151,64 @@ async function run(
 }
 
 async function parse(
-  parsed: Map<string, TableReference[]>,
+  parsed: Map<string, References>,
   worker: WorkerProcess,
   sql: string,
   log: Log,
-): Promise<TableReference[]> {
+): Promise<References> {
   const reply = settled(await worker.ask({ ask: "check", sql }), worker, log);
   if (reply.reply !== "checked")
     throw new LakeError("internal", `a worker answered ${reply.reply} to a check`);
   if (parsed.size >= PARSED_KEPT) parsed.clear();
-  if (sql.length <= PARSED_MAX_CHARS) parsed.set(sql, reply.tables);
-  return reply.tables;
+  const { tables, indexes } = reply;
+  if (sql.length <= PARSED_MAX_CHARS) parsed.set(sql, { tables, indexes });
+  return { tables, indexes };
+}
+
+/** The files of the indexes that a statement names, kept until the query's end. @throws LakeError */
+async function takeIndexes(
+  { indexes, vectord }: QuerydOptions,
+  { sql, as_of, may_read_indexes = true }: QueryRequest,
+  references: readonly IndexReference[],
+  life: Life,
+): Promise<IndexFile[]> {
+  const [first] = references;
+  if (first === undefined) return [];
+  if (!may_read_indexes)
+    throw new LakeError(
+      "forbidden",
+      `vectors('${first.name}') needs the scope vectord:read.`,
+      at(sql, first.offset),
+    );
+  if (typeof as_of === "string")
+    throw new LakeError(
+      "invalid",
+      "vectors(…) is read as it is now: give as_of for the tables alone, as {table: snapshot id or time}.",
+      at(sql, first.offset),
+    );
+  const taken = references.map(async ({ name, offset }) => {
+    try {
+      const file = await indexes.take(name);
+      life.atEnd(file.release);
+      return file;
+    } catch (error) {
+      if (!(error instanceof LakeError) || error.code !== "not_found") throw error;
+      const page = await vectord.list({ limit: 1000, without_reserved: true });
+      const candidates = nearest(
+        name,
+        page.indexes.map((it) => it.name),
+      );
+      const hint =
+        candidates.length > 0
+          ? `did you mean ${candidates.join(" or ")}?`
+          : "GET /v1/vectors/index lists those there are.";
+      throw new LakeError("not_found", `There is no index "${name}": ${hint}`, {
+        ...at(sql, offset),
+        candidates,
+      });
+    }
+  });
+  return life.race(Promise.all(taken));
 }
 
 /** The reply, or what it failed with; an engine that broke takes its process with it. */
@@ -178,6 +232,7 @@ class Life {
   #watcher: ReturnType<typeof setInterval> | undefined;
   #worker: WorkerProcess | undefined;
   #ended = false;
+  readonly #at_end: (() => void)[] = [];
 
   constructor(timeout_ms: number, asker: AbortSignal | undefined, onKilled: (reason: string) => void) {
     this.#onKilled = onKilled;
@@ -231,8 +286,15 @@ class Life {
     this.#kill("cancelled", new LakeError("unavailable", "Whoever asked has gone; the query was ended."));
   };
 
+  /** Done when the query has ended, however it does; now, where it has. */
+  atEnd(work: () => void): void {
+    if (this.#ended) work();
+    else this.#at_end.push(work);
+  }
+
   end(): void {
     this.#ended = true;
+    for (const work of this.#at_end.splice(0)) work();
     clearTimeout(this.#deadline);
     clearInterval(this.#watcher);
     this.#asker?.removeEventListener("abort", this.cancel);

@@ -3,12 +3,15 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Service, ServiceContext } from "../../shared/service.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
+import type { Vectord } from "../vectord/schema.ts";
 import { createDomain } from "./domain.ts";
+import { IndexFiles } from "./indexes.ts";
 import { WorkerPool } from "./pool.ts";
 import { WorkerProcess } from "./process.ts";
 import { createRoutes } from "./routes.ts";
 import type { Queryd } from "./schema.ts";
 
+const MIB = 1024 * 1024;
 /** The warm worker starts this long after the service, so that it takes no time from the start. */
 const WARM_AFTER_MS = 250;
 /** More views than any one statement needs; past it a worker starts afresh. */
@@ -16,12 +19,14 @@ const MAX_VIEWS = 256;
 
 export async function createQueryd(
   { config, log, metrics, door }: ServiceContext,
-  { catalogd }: { catalogd: Catalogd },
+  { catalogd, vectord }: { catalogd: Catalogd; vectord: Vectord },
 ): Promise<Service<Queryd>> {
   const { queryd: settings } = config;
   const storage = resolve(config.data_dir, "storage");
   const root = resolve(config.data_dir, "query");
   clearScratch(root);
+  const folder = join(root, `${process.pid}-indexes-${Bun.randomUUIDv7()}`);
+  const indexes = new IndexFiles({ vectord, folder, max_bytes: settings.index_cache_mib * MIB });
   let started = 0;
   const pool = new WorkerPool({
     workers: settings.workers,
@@ -35,6 +40,7 @@ export async function createQueryd(
       return new WorkerProcess(
         {
           warehouse: join(storage, "warehouse"),
+          indexes: folder,
           scratch: join(root, `${process.pid}-${started++}-${Bun.hash(root).toString(36)}`),
           memory_limit_mib: settings.memory_limit_mib,
           scratch_mib: settings.scratch_mib,
@@ -52,6 +58,8 @@ export async function createQueryd(
   metrics.gauge("queryd_workers", "Worker processes", () => pool.load.workers);
   const domain = createDomain({
     catalogd,
+    vectord,
+    indexes,
     pool,
     storage,
     log,
@@ -66,7 +74,10 @@ export async function createQueryd(
       const { fault, ...load } = pool.load;
       return { status: fault ? "degraded" : "ok", ...(fault ? { reason: fault } : {}), ...load };
     },
-    close: () => pool.close(),
+    close: async () => {
+      await pool.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 

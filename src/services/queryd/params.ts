@@ -92,9 +92,9 @@ async function typed(
     ? `SELECT CAST(CAST($1 AS JSON) AS ${type}\n) AS v`
     : `SELECT CAST($1 AS ${type}\n) AS v`;
   try {
-    const tables = await checker.check(sql);
+    const { tables, indexes } = await checker.check(sql);
     const statement = await connection.prepare(sql);
-    if (tables.length > 0 || statement.parameterCount !== 1 || statement.columnCount !== 1)
+    if (tables.length + indexes.length > 0 || statement.parameterCount !== 1 || statement.columnCount !== 1)
       throw new QueryFailure("invalid", "not a type");
     if (value === null) statement.bindNull(1);
     else statement.bindVarchar(1, from_json ? JSON.stringify(value) : String(value));

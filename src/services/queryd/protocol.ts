@@ -5,8 +5,10 @@ import type { QueryFormat, SqlParams } from "./schema.ts";
 
 /** A worker's settings, handed over as its one argument. */
 export interface WorkerSettings {
-  /** Absolute; the only directory beside `scratch` that DuckDB may read. */
+  /** Absolute; with `indexes` the only directory beside `scratch` that DuckDB may read. */
   readonly warehouse: string;
+  /** Absolute; where the files of indexes lie, to be read only. */
+  readonly indexes: string;
   /** Absolute; the worker's own. */
   readonly scratch: string;
   readonly memory_limit_mib: number;
@@ -36,6 +38,19 @@ export interface Binding {
   content?: TableContent;
 }
 
+/** An index of vectord as the statement names it: vectors('name'). */
+export interface IndexReference {
+  name: string;
+  /** Byte offset in the statement's UTF-8. */
+  offset: number;
+}
+
+/** What a statement reads, each once. */
+export interface References {
+  tables: TableReference[];
+  indexes: IndexReference[];
+}
+
 export type Question =
   | { ask: "check"; sql: string }
   | {
@@ -45,13 +60,15 @@ export type Question =
       format: QueryFormat;
       max_rows: number;
       bindings: Binding[];
+      /** The files that vectors(…) reads in this query, by the index's name. */
+      indexes: { name: string; path: string }[];
       snapshot_ids: Record<string, string | null>;
       /** Spent before the worker was asked; the answer's elapsed_ms counts it. */
       elapsed_before_ms: number;
     };
 
 export type Reply =
-  | { reply: "checked"; tables: TableReference[] }
+  | ({ reply: "checked" } & References)
   /** The whole JSON answer. */
   | { reply: "answer"; json: string }
   /** The answer lies in the worker's scratch file. */

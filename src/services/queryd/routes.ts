@@ -2,14 +2,25 @@
 import { Elysia } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
 import { type Door, describe, patiently } from "../../shared/http.ts";
-import { FORMATS, type Queryd, type QueryFormat, SqlAnswer, SqlBody } from "./schema.ts";
+import { hasScope } from "../../shared/keys.ts";
+import {
+  FORMATS,
+  INDEX_SCOPE,
+  type Queryd,
+  type QueryFormat,
+  SqlAnswer,
+  SqlBody,
+  WITHOUT_SCOPE,
+} from "./schema.ts";
 
 export function createRoutes(queryd: Queryd, door: Door) {
   return new Elysia({ normalize: false }).post(
     "/sql",
     async ({ body, request, server }) => {
       const format = formatOf(request.headers.get("accept"));
-      const query = { ...body, format, signal: request.signal };
+      const may_read_indexes =
+        hasScope(door.principal(request), INDEX_SCOPE) && request.headers.get(WITHOUT_SCOPE) !== INDEX_SCOPE;
+      const query = { ...body, format, may_read_indexes, signal: request.signal };
       const result = await patiently(server, request, () => queryd.query(query));
       return new Response(result.kind === "text" ? result.json : resetting(result.body), {
         headers: { "content-type": FORMATS[result.format] },
@@ -21,7 +32,7 @@ export function createRoutes(queryd: Queryd, door: Door) {
       detail: describe({
         summary: "Run one SELECT",
         description:
-          "Runs one SELECT of DuckDB's dialect over the catalog's tables, by name or namespace.table. The Accept header chooses " +
+          "Runs one SELECT of DuckDB's dialect over the catalog's tables, by name or namespace.table, and over vector indexes as vectors('name') (id, text, metadata, expires_at), for which a key needs vectord:read, too. The Accept header chooses " +
           "application/json (max_rows at most), application/x-ndjson, text/csv or application/vnd.apache.parquet (these unlimited and " +
           "streamed; a failure midway resets the connection). A statement that is not one SELECT, or that reaches for files, settings or " +
           "the network, is refused with its position.",

@@ -1,4 +1,4 @@
-/** The second wall: a DuckDB that can open nothing but the warehouse and its own scratch. */
+/** The second wall: a DuckDB that can open nothing but the warehouse, the files of indexes and its own scratch. */
 import { DuckDBInstance } from "@duckdb/node-api";
 import { quoteText } from "../../shared/duckdb/quote.ts";
 import type { WorkerSettings } from "./protocol.ts";
@@ -7,7 +7,7 @@ import type { WorkerSettings } from "./protocol.ts";
 export async function openSandbox(settings: WorkerSettings): Promise<DuckDBInstance> {
   const engine = await DuckDBInstance.create(":memory:");
   const connection = await engine.connect();
-  const directories = [settings.warehouse, settings.scratch].map(quoteText).join(", ");
+  const directories = [settings.warehouse, settings.indexes, settings.scratch].map(quoteText).join(", ");
   for (const setting of [
     "GLOBAL errors_as_json = true",
     "enable_progress_bar = false",

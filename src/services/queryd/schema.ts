@@ -84,7 +84,13 @@ export interface QueryRequest extends SqlBody {
   format?: QueryFormat;
   /** Aborted when whoever asked has gone: the query ends. */
   signal?: AbortSignal;
+  /** Whether whoever asks may read vectord's indexes; true unless told otherwise. */
+  may_read_indexes?: boolean;
 }
+
+/** A header by which a service that asks for someone else gives up a right that it has itself. */
+export const WITHOUT_SCOPE = "x-lakehouse-without-scope";
+export const INDEX_SCOPE = "vectord:read";
 
 /** A small answer as its JSON text (of `SqlAnswer`), anything else as a stream of the format's bytes. */
 export type QueryResult =

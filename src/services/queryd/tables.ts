@@ -150,7 +150,8 @@ async function nameInOtherCase(
   });
 }
 
-function nearest(written: string, names: readonly string[]): string[] {
+/** Names that may have been meant. */
+export function nearest(written: string, names: readonly string[]): string[] {
   const short = (name: string) =>
     name.startsWith(`${DEFAULT_NAMESPACE}.`) ? name.slice(DEFAULT_NAMESPACE.length + 1) : name;
   const wanted = written.toLowerCase();

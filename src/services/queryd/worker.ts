@@ -6,15 +6,16 @@ import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { DuckDBInstance } from "@duckdb/node-api";
 import { Footers } from "../../shared/duckdb/footers.ts";
+import { quotePath, quoteText } from "../../shared/duckdb/quote.ts";
 import { bindTable } from "../../shared/duckdb/view.ts";
 import { Checker } from "./check.ts";
 import { fromDuckdb, QueryFailure, toReply } from "./failure.ts";
-import type { Question, Ready, Reply, TableReference, WorkerSettings } from "./protocol.ts";
+import type { Question, Ready, References, Reply, WorkerSettings } from "./protocol.ts";
 import { runStatement } from "./run.ts";
 import { openSandbox } from "./sandbox.ts";
 
 interface Checked {
-  tables: TableReference[];
+  references: References;
   /** The statement without trailing semicolons. */
   body: string;
 }
@@ -39,13 +40,14 @@ class Worker {
     const connection = await this.engine.connect();
     try {
       const checked = await this.#check(question.sql);
-      if (question.ask === "check") return { reply: "checked", tables: checked.tables };
+      if (question.ask === "check") return { reply: "checked", ...checked.references };
       for (const binding of question.bindings)
         if (binding.content) await bindTable(connection, this.#footers, binding, binding.content);
+      if (question.indexes.length > 0) await connection.run(indexMacro(question.indexes));
       return await runStatement(connection, this.checker, this.settings, question, checked.body, started_ms);
     } catch (error) {
       const failure = fromDuckdb(error, question.sql);
-      return toReply(failure, [this.settings.scratch, this.settings.warehouse]);
+      return toReply(failure, [this.settings.scratch, this.settings.warehouse, this.settings.indexes]);
     } finally {
       connection.closeSync();
     }
@@ -54,8 +56,8 @@ class Worker {
   async #check(sql: string): Promise<Checked> {
     const known = this.#checked.get(sql);
     if (known) return known;
-    const tables = await this.checker.check(sql);
-    const checked = { tables, body: await withoutEnd(sql, tables, this.checker) };
+    const references = await this.checker.check(sql);
+    const checked = { references, body: await withoutEnd(sql, references, this.checker) };
     if (this.#checked.size >= CHECKED_KEPT) this.#checked.clear();
     if (sql.length <= CHECKED_MAX_CHARS) this.#checked.set(sql, checked);
     return checked;
@@ -66,8 +68,8 @@ class Worker {
  * The statement without the semicolon that ends it, so that it can stand in parentheses. A semicolon may
  * also stand in a string or comment: only one without which the rest still parses as the same is the end.
  */
-async function withoutEnd(sql: string, tables: readonly TableReference[], checker: Checker): Promise<string> {
-  const shape = JSON.stringify(tables);
+async function withoutEnd(sql: string, references: References, checker: Checker): Promise<string> {
+  const shape = JSON.stringify(references);
   let tries = 0;
   for (let end = sql.indexOf(";"); end !== -1 && tries < 100; end = sql.indexOf(";", end + 1)) {
     if (!/^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*$/.test(sql.slice(end))) continue;
@@ -80,6 +82,18 @@ async function withoutEnd(sql: string, tables: readonly TableReference[], checke
     }
   }
   return sql;
+}
+
+/**
+ * vectors('name') for one connection: of the files handed over, the one whose index it names, without items
+ * whose time has passed since. No other file can be named by it, whatever it is called with.
+ */
+function indexMacro(indexes: readonly { name: string; path: string }[]): string {
+  const selects = indexes.map(
+    ({ name, path }) =>
+      `SELECT id, text, metadata::JSON AS metadata, expires_at FROM read_parquet(${quotePath(path)}, hive_partitioning = false) WHERE name_of_index = ${quoteText(name)} AND (expires_at IS NULL OR expires_at > now())`,
+  );
+  return `CREATE TEMP MACRO vectors(name_of_index) AS TABLE ${selects.join(" UNION ALL ")}`;
 }
 
 /** Nobody but this process is to suffer from a query: the kernel takes it first, and schedules it last. */

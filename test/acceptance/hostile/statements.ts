@@ -2,6 +2,28 @@
 
 /** Refused at once, whatever they name. */
 export const forbidden: Readonly<Record<string, readonly string[]>> = {
+  indexes: [
+    "SELECT * FROM vectors('_pathway')",
+    "SELECT * FROM vectors('../query/x')",
+    "SELECT * FROM vectors('/etc/passwd')",
+    "SELECT * FROM vectors('ARTICLES')",
+    "SELECT * FROM vectors('')",
+    "SELECT * FROM vectors('a'' OR ''b')",
+    "SELECT * FROM vectors()",
+    "SELECT * FROM vectors('a', 'b')",
+    "SELECT * FROM vectors(['a'])",
+    "SELECT * FROM vectors(NULL)",
+    "SELECT * FROM vectors(1)",
+    "SELECT * FROM vectors('a' || 'b')",
+    "SELECT * FROM vectors('a'::VARCHAR)",
+    "SELECT * FROM vectors((SELECT 'a'))",
+    "SELECT * FROM vectors(name_of_index := 'a')",
+    "SELECT * FROM vectors(DISTINCT 'a')",
+    "SELECT * FROM temp.vectors('a')",
+    "SELECT * FROM temp.main.vectors('a')",
+    "SELECT t.* FROM trips t, vectors(t.city)",
+    "SELECT vectors('a')",
+  ],
   files: [
     "SELECT * FROM '/etc/passwd'",
     "FROM '/etc/hostname'",

@@ -1,0 +1,163 @@
+/** Vector indexes as files that a worker can read: fetched from vectord, and again once an index has changed. */
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { LakeError } from "../../shared/errors.ts";
+import type { Vectord } from "../vectord/schema.ts";
+
+export interface IndexFilesOptions {
+  readonly vectord: Vectord;
+  /** Absolute; workers may read what lies in it, and it is nobody else's. */
+  readonly folder: string;
+  /** What the files may take together. */
+  readonly max_bytes: number;
+}
+
+/** A file that stays as long as it is needed. */
+export interface IndexFile {
+  readonly name: string;
+  readonly path: string;
+  release(): void;
+}
+
+interface Held {
+  readonly name: string;
+  readonly version: string;
+  readonly path: string;
+  readonly bytes: number;
+  users: number;
+  /** Whether a newer one has taken its place, or it had to make room. */
+  is_retired: boolean;
+  is_gone: boolean;
+}
+
+/** Of one index: the look at its version under way, and the one that begins after it. */
+interface Lane {
+  running?: Promise<Held> | undefined;
+  next?: Promise<Held> | undefined;
+}
+
+export class IndexFiles {
+  readonly #options: IndexFilesOptions;
+  /** By name; the one longest unused first. */
+  readonly #held = new Map<string, Held>();
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(options: IndexFilesOptions) {
+    this.#options = options;
+    rmSync(options.folder, { recursive: true, force: true });
+    mkdirSync(options.folder, { recursive: true });
+  }
+
+  /**
+   * The index with all that was acknowledged before this was asked; to be released.
+   * @throws LakeError not_found, resource_limit, or vectord's
+   */
+  async take(name: string): Promise<IndexFile> {
+    for (;;) {
+      const held = await this.#newest(name);
+      // Another index's file may have taken its room meanwhile.
+      if (held.is_gone) continue;
+      held.users++;
+      let is_released = false;
+      const release = () => {
+        if (is_released) return;
+        is_released = true;
+        held.users--;
+        this.#sweep(held);
+      };
+      return { name, path: held.path, release };
+    }
+  }
+
+  /** A look that began before this question could miss what was acknowledged since: the next is shared. */
+  #newest(name: string): Promise<Held> {
+    const lane = this.#lanes.get(name) ?? {};
+    this.#lanes.set(name, lane);
+    const begin = () => {
+      const look = this.#refresh(name).finally(() => {
+        if (lane.running === look) lane.running = undefined;
+        if (!lane.running && !lane.next) this.#lanes.delete(name);
+      });
+      lane.running = look;
+      return look;
+    };
+    if (!lane.running) return begin();
+    lane.next ??= lane.running
+      .catch(() => {})
+      .then(() => {
+        lane.next = undefined;
+        return begin();
+      });
+    return lane.next;
+  }
+
+  async #refresh(name: string): Promise<Held> {
+    const before = this.#held.get(name);
+    const { version, body } = await this.#options.vectord.tables.parquet(name, {
+      vectors: false,
+      ...(before === undefined ? {} : { unless_version: before.version }),
+    });
+    if (body === undefined) {
+      const same = this.#held.get(name);
+      // It made room for another while vectord was asked.
+      if (same === undefined) return this.#refresh(name);
+      this.#held.delete(name);
+      this.#held.set(name, same);
+      return same;
+    }
+    const path = join(this.#options.folder, `${Bun.randomUUIDv7()}.parquet`);
+    const bytes = await this.#write(name, body, path);
+    const held = { name, version, path, bytes, users: 0, is_retired: false, is_gone: false };
+    if (before) this.#retire(before);
+    this.#held.set(name, held);
+    this.#makeRoom(held);
+    return held;
+  }
+
+  async #write(name: string, body: ReadableStream<Uint8Array>, path: string): Promise<number> {
+    const { max_bytes } = this.#options;
+    const fd = openSync(path, "wx", 0o600);
+    let bytes = 0;
+    try {
+      for await (const chunk of body) {
+        bytes += chunk.byteLength;
+        if (bytes > max_bytes)
+          throw new LakeError(
+            "resource_limit",
+            `Index "${name}" takes more than the ${max_bytes} bytes that indexes may take here (queryd.index_cache_mib).`,
+          );
+        for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
+      }
+      return bytes;
+    } catch (error) {
+      rmSync(path, { force: true });
+      if (error instanceof LakeError) throw error;
+      throw new LakeError("unreachable", "vectord's answer broke off.", {}, error);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Lets go of those longest unused; what queries are reading stays until they are done. */
+  #makeRoom(newest: Held): void {
+    let bytes = [...this.#held.values()].reduce((sum, it) => sum + it.bytes, 0);
+    for (const held of this.#held.values()) {
+      if (bytes <= this.#options.max_bytes) return;
+      if (held === newest || held.users > 0) continue;
+      bytes -= held.bytes;
+      this.#retire(held);
+    }
+  }
+
+  #retire(held: Held): void {
+    held.is_retired = true;
+    if (this.#held.get(held.name) === held) this.#held.delete(held.name);
+    this.#sweep(held);
+  }
+
+  #sweep(held: Held): void {
+    if (!held.is_retired || held.users > 0) return;
+    held.is_gone = true;
+    rmSync(held.path, { force: true });
+  }
+}
