@@ -193,11 +193,9 @@ async function takeIndexes(
       return file;
     } catch (error) {
       if (!(error instanceof LakeError) || error.code !== "not_found") throw error;
-      const page = await vectord.list({ limit: 1000, without_reserved: true });
-      const candidates = nearest(
-        name,
-        page.indexes.map((it) => it.name),
-      );
+      const { indexes: all } = await vectord.list({ limit: 1000 });
+      const names = all.map((it) => it.name).filter((it) => !it.startsWith("_"));
+      const candidates = nearest(name, names);
       const hint =
         candidates.length > 0
           ? `did you mean ${candidates.join(" or ")}?`
