@@ -37,6 +37,11 @@ export interface CorpusReader {
   standing(corpus: RegisteredCorpus): Promise<Standing>;
   /** Best first. @throws LakeError the holder's */
   search(corpus: RegisteredCorpus, question: Question): Promise<Candidate[]>;
+  /**
+   * Items by id, as a search for them would find them; those there are. Left out where the kind can't tell them by id.
+   * @throws LakeError the holder's
+   */
+  fetch?(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]>;
   /** Told when a corpus is no more. */
   forget(name: string): void;
 }

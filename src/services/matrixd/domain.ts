@@ -123,8 +123,14 @@ export class Matrix implements GuardedMatrixd {
       });
     this.#searching++;
     try {
-      const { embedd, playbooks, now_ms } = this.#options;
-      const options = { embedd, playbooks, now_ms, readerOf: (it: RegisteredCorpus) => this.#readerOf(it) };
+      const { embedd, judgement, playbooks, now_ms } = this.#options;
+      const options = {
+        embedd,
+        judgement,
+        playbooks,
+        now_ms,
+        readerOf: (it: RegisteredCorpus) => this.#readerOf(it),
+      };
       return await new MatrixSearch(options, query, corpora, warnings, query.timeout_ms ?? timeout_ms).run();
     } finally {
       this.#searching--;

@@ -31,6 +31,30 @@ export class IndexReader implements CorpusReader {
     return candidatesOf(corpus, await this.#ask(corpus, question, await this.#learn(corpus)));
   }
 
+  async fetch(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]> {
+    const model = this.#models.get(corpus.name) ?? (await this.#learn(corpus));
+    const query = floats(await question.vectorBy(model));
+    const { items } = await this.#vectord.get(indexOf(corpus), {
+      ids: [...ids],
+      include: ["metadata", "text", "vector"],
+    });
+    return items
+      .filter(({ vector }) => vector?.length === query.length)
+      .map(({ id, text = null, metadata = null, vector = [] }) => {
+        const likeness = cosine(query, vector);
+        return {
+          corpus: corpus.name,
+          id,
+          text,
+          metadata,
+          rank: question.k + 1,
+          score: likeness,
+          bm25: 0,
+          cosine: likeness,
+        };
+      });
+  }
+
   forget(name: string): void {
     this.#models.delete(name);
   }
@@ -76,6 +100,23 @@ function candidatesOf({ name }: RegisteredCorpus, { results }: Found): Candidate
     cosine: sides?.cosine ?? 0,
     ...(ranks ? { ranks } : {}),
   }));
+}
+
+/** @param base64 of little-endian f32 */
+function floats(base64: string): Float32Array {
+  const bytes = Buffer.from(base64, "base64");
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+}
+
+function cosine(a: Float32Array, b: readonly number[]): number {
+  let [product, of_a, of_b] = [0, 0, 0];
+  for (const [at, value] of b.entries()) {
+    const other = a[at] as number;
+    product += other * value;
+    of_a += other * other;
+    of_b += value * value;
+  }
+  return of_a * of_b === 0 ? 0 : product / Math.sqrt(of_a * of_b);
 }
 
 function indexOf({ name, index }: RegisteredCorpus): string {

@@ -6,6 +6,7 @@ import { type DowngradeRule, decide } from "./gate.ts";
 import type {
   Downgrade,
   DowngradeRequest,
+  Focus,
   Judging,
   OutcomeRecord,
   OutcomeRecorded,
@@ -18,13 +19,14 @@ import type {
   PlaybooksQuery,
   PlaybooksRecorded,
   Relevance,
+  RelevanceChunk,
   RelevanceRequest,
   RetireRequest,
 } from "./judgement_schema.ts";
 import { keyOf, type OutcomeStore } from "./outcome_store.ts";
 import { idOf, type Known, type PlaybookStore } from "./playbook_store.ts";
 import { toPlaybook } from "./playbooks.ts";
-import { DEFAULT_THRESHOLD, judgeRelevance } from "./relevance.ts";
+import { DEFAULT_THRESHOLD, type Judged, judgeRelevance } from "./relevance.ts";
 
 export interface JudgementOptions {
   readonly embedd: Embedd;
@@ -52,7 +54,7 @@ export class Judgement implements Judging {
   }
 
   async relevance({ focus, chunks, threshold = DEFAULT_THRESHOLD }: RelevanceRequest): Promise<Relevance> {
-    const { embedd, max_chunks, now_ms } = this.#options;
+    const { max_chunks, now_ms } = this.#options;
     const started_ms = now_ms();
     if (chunks.length > max_chunks)
       throw new LakeError(
@@ -65,14 +67,7 @@ export class Judgement implements Judging {
         throw new LakeError("invalid", `The id "${id}" is there twice; each chunk needs its own.`);
       ids.add(id);
     }
-    const texts = [focus.text, ...chunks.map(({ text }) => text)].map((text) =>
-      text.slice(0, EMBEDDED_CHARS),
-    );
-    const [of_focus, ...of_chunks] = await vectorsOf(embedd, texts);
-    const judged = await judgeRelevance(focus, chunks, {
-      focus: of_focus as Float32Array,
-      chunks: of_chunks,
-    });
+    const judged = await this.#judged(focus, chunks);
     return {
       chunks: judged.map(({ score, components }, at) => ({
         id: chunks[at]?.id as string,
@@ -83,6 +78,25 @@ export class Judgement implements Judging {
       threshold,
       elapsed_ms: now_ms() - started_ms,
     };
+  }
+
+  /** Judges the first `max_chunks` texts of a search's hits; those after them are not kept. @throws LakeError embedd's */
+  async judgeTexts(
+    focus: Focus,
+    texts: readonly string[],
+    threshold = DEFAULT_THRESHOLD,
+  ): Promise<{ score: number; keep: boolean }[]> {
+    const chunks = texts.slice(0, this.#options.max_chunks).map((text, at) => ({ id: String(at), text }));
+    const judged = await this.#judged(focus, chunks);
+    return judged.map(({ score }) => ({ score, keep: score >= threshold }));
+  }
+
+  async #judged(focus: Focus, chunks: readonly RelevanceChunk[]): Promise<Judged[]> {
+    const texts = [focus.text, ...chunks.map(({ text }) => text)].map((text) =>
+      text.slice(0, EMBEDDED_CHARS),
+    );
+    const [of_focus, ...of_chunks] = await vectorsOf(this.#options.embedd, texts);
+    return judgeRelevance(focus, chunks, { focus: of_focus as Float32Array, chunks: of_chunks });
   }
 
   async downgrade(request: DowngradeRequest): Promise<Downgrade> {

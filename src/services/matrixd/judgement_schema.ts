@@ -25,7 +25,7 @@ const Cursor = t.Optional(
   t.String({ maxLength: MAX_CURSOR_CHARS, description: "next_cursor of the page before" }),
 );
 
-const FocusSchema = t.Object(
+export const FocusSchema = t.Object(
   {
     text: t.String({
       minLength: 1,

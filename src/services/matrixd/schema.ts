@@ -1,7 +1,7 @@
 /** matrixd's limits, wire shapes and interface: many corpora, one answer. */
 import { type Static, t } from "elysia";
 import type { Filter } from "../vectord/schema.ts";
-import type { Judging } from "./judgement_schema.ts";
+import { FocusSchema, type Judging } from "./judgement_schema.ts";
 
 export * from "./judgement_schema.ts";
 
@@ -120,6 +120,22 @@ export const MatrixSearchBody = t.Object(
       }),
     ),
     filter: t.Optional(FilterBody),
+    relevance: t.Optional(
+      t.Object(
+        {
+          focus: t.Optional(FocusSchema),
+          threshold: t.Optional(t.Number({ minimum: 0, maximum: 1 })),
+        },
+        {
+          additionalProperties: false,
+          description:
+            "drop hits that are merely near the focus, as /matrix/relevance does; the focus is the query by default. Not asked, nothing is dropped",
+        },
+      ),
+    ),
+    playbooks: t.Optional(
+      t.Boolean({ description: "let playbooks of near queries raise and bring in hits; true by default" }),
+    ),
     rerank: t.Optional(
       t.Boolean({
         description:
@@ -147,7 +163,7 @@ export const MatrixSearchBody = t.Object(
 );
 export type MatrixQuery = Omit<Static<typeof MatrixSearchBody>, "filter"> & { filter?: Filter };
 
-export const STAGES = ["retrieved", "merged", "reranked"] as const;
+export const STAGES = ["retrieved", "merged", "boosted", "reranked", "judged"] as const;
 export type Stage = (typeof STAGES)[number];
 const StageSchema = t.Object({
   stage: oneOf(STAGES, "what gave it this place"),
@@ -175,6 +191,16 @@ export const ProvenanceSchema = t.Object({
       { description: "near-duplicates in other corpora, which this hit stands for" },
     ),
   ),
+  playbooks: t.Optional(
+    t.Object(
+      {
+        ids: t.Array(t.String(), { description: "those that speak for it, the nearest first" }),
+        boost: t.Number({ description: "what they added to its score" }),
+      },
+      { description: "a hit without a stage `retrieved` was brought in by them" },
+    ),
+  ),
+  relevance: t.Optional(t.Number({ description: "where relevance was asked: its score, in [0, 1]" })),
   tokens: t.Integer({ description: "what its text takes of budget_tokens" }),
 });
 export type Provenance = Static<typeof ProvenanceSchema>;

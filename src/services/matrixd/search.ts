@@ -1,11 +1,14 @@
 /** One search: asked of all corpora at once, merged, reranked, freed of duplicates, cut to a budget; in time. */
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
+import { adviceOf, boosted, missing } from "./advise.ts";
 import { spend, tokensOf } from "./budget.ts";
 import type { Candidate, CorpusReader, Question } from "./corpus.ts";
 import { Deadline } from "./deadline.ts";
 import { dedupe } from "./dedupe.ts";
+import type { Judgement } from "./judgement.ts";
 import { type Merged, merge } from "./merge.ts";
+import type { Advice, Playbooks } from "./playbooks.ts";
 import { rerank } from "./rerank.ts";
 import {
   DEFAULT_K,
@@ -13,6 +16,7 @@ import {
   type MatrixFound,
   type MatrixHit,
   type MatrixQuery,
+  type Provenance,
   type Stage,
   type Warning,
 } from "./schema.ts";
@@ -26,6 +30,8 @@ const RESERVED_MS = 500;
 
 export interface SearchOptions {
   readonly embedd: Embedd;
+  readonly playbooks: Playbooks;
+  readonly judgement: Judgement;
   readonly readerOf: (corpus: RegisteredCorpus) => CorpusReader;
   readonly now_ms: () => number;
 }
@@ -47,6 +53,10 @@ export class MatrixSearch {
   /** By corpus and id: the place after each stage so far. */
   readonly #places = new Map<Candidate, MatrixHit["provenance"]["stages"]>();
 
+  #advice: readonly Advice[] = [];
+  /** Where relevance was asked: the score of each hit that was judged. */
+  readonly #relevance = new Map<Candidate, number>();
+
   /** @param warnings of corpora that are not asked; those that fail are added */
   constructor(
     options: SearchOptions,
@@ -66,9 +76,15 @@ export class MatrixSearch {
   /** @throws LakeError invalid; unavailable, or deadline, where no corpus answers */
   async run(): Promise<MatrixFound> {
     const { k = DEFAULT_K, budget_tokens, explain = false } = this.#query;
-    const answered = await this.#retrieve();
-    let hits = this.#staged("merged", () => merge(answered, weights(this.#corpora)));
+    const question = this.#question();
+    const advised = this.#advised();
+    const answered = await this.#retrieve(question);
+    this.#advice = await advised;
+    const brought = await this.#bringIn(answered, question);
+    let hits = this.#staged("merged", () => merge([...answered, ...brought], weights(this.#corpora)));
+    if (this.#advice.length > 0) hits = this.#staged("boosted", () => boosted(hits, this.#advice));
     hits = await this.#rerank(hits);
+    hits = await this.#judge(hits);
     const kept = dedupe(
       hits.map((it) => ({ ...it, corpus: it.candidate.corpus, text: it.candidate.text })),
       k,
@@ -97,11 +113,10 @@ export class MatrixSearch {
     };
   }
 
-  /** Asks every corpus at once; one that fails or is late is told in the warnings. */
-  async #retrieve(): Promise<Answered[]> {
+  #question(): Question {
     const { query, k = DEFAULT_K, per_corpus_k = Math.max(k, PER_CORPUS_K), filter } = this.#query;
     const vectors = new Map<string, Promise<string>>();
-    const question: Question = {
+    return {
       text: query,
       k: per_corpus_k,
       ...(filter ? { filter } : {}),
@@ -111,6 +126,10 @@ export class MatrixSearch {
         return made;
       },
     };
+  }
+
+  /** Asks every corpus at once; one that fails or is late is told in the warnings. */
+  async #retrieve(question: Question): Promise<Answered[]> {
     const reserved_ms = Math.min(RESERVED_MS, this.#deadline.total_ms * RESERVED_SHARE);
     const settled = await Promise.all(
       this.#corpora.map((corpus) => this.#ask(corpus, question, reserved_ms)),
@@ -157,23 +176,78 @@ export class MatrixSearch {
     return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
   }
 
+  /** The answers that playbooks of near queries speak for; none where they can't be asked. */
+  #advised(): Promise<readonly Advice[]> {
+    const { query, playbooks = true } = this.#query;
+    const corpora = new Set(this.#corpora.map(({ name }) => name));
+    if (!playbooks || corpora.size === 0) return Promise.resolve([]);
+    return this.#unlessLate("Playbooks are not asked", [], () =>
+      this.#options.playbooks.near(query, corpora),
+    );
+  }
+
+  /** What no corpus found and playbooks speak for; with a filter none, since it can't be asked of single items. */
+  async #bringIn(
+    answered: readonly Answered[],
+    question: Question,
+  ): Promise<{ candidates: readonly Candidate[] }[]> {
+    if (question.filter || this.#advice.length === 0) return [];
+    const wanted = missing(
+      this.#advice,
+      answered.flatMap(({ candidates }) => candidates),
+    );
+    const asked = answered.flatMap(({ corpus }) => {
+      const ids = wanted.get(corpus.name);
+      const reader = this.#options.readerOf(corpus);
+      if (ids === undefined || !reader.fetch) return [];
+      return this.#unlessLate(
+        `What playbooks know of "${corpus.name}" is not brought in`,
+        [],
+        async () => (await reader.fetch?.(corpus, ids, question)) ?? [],
+      );
+    });
+    const brought = await Promise.all(asked);
+    for (const it of brought.flat()) this.#places.set(it, []);
+    return brought.map((candidates) => ({ candidates }));
+  }
+
+  /** Drops what is merely near the focus, where that was asked. */
+  async #judge(hits: readonly Merged[]): Promise<readonly Merged[]> {
+    const { relevance, query } = this.#query;
+    if (!relevance || hits.length === 0) return hits;
+    const started_ms = this.#options.now_ms();
+    const { focus = { text: query }, threshold } = relevance;
+    const texts = hits.map(({ candidate }) => candidate.text ?? "");
+    const judged = await this.#unlessLate("Relevance is not judged", undefined, () =>
+      this.#options.judgement.judgeTexts(focus, texts, threshold),
+    );
+    if (!judged) return hits;
+    for (const [at, { score }] of judged.entries())
+      this.#relevance.set((hits[at] as Merged).candidate, score);
+    const kept = hits.filter((_, at) => judged[at]?.keep);
+    return this.#staged("judged", () => kept, started_ms);
+  }
+
+  /** The work's result; where it is late or its service down, a warning and what stands instead. */
+  async #unlessLate<T>(failure: string, instead: T, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#deadline.within(0, work);
+    } catch (error) {
+      if (!(error instanceof LakeError)) throw error;
+      this.#warnings.push({ corpus: "*", code: error.code, message: `${failure}: ${messageOf(error)}` });
+      return instead;
+    }
+  }
+
   /** Where the model is late or down, the merged order stands. */
   async #rerank(hits: readonly Merged[]): Promise<readonly Merged[]> {
     const { rerank: wanted = true, query, k = DEFAULT_K } = this.#query;
     if (!wanted || hits.length === 0) return hits;
     const started_ms = this.#options.now_ms();
-    try {
-      const ordered = await this.#deadline.within(0, () => rerank(this.#options.embedd, query, hits, k));
-      return this.#staged("reranked", () => ordered, started_ms);
-    } catch (error) {
-      if (!(error instanceof LakeError)) throw error;
-      this.#warnings.push({
-        corpus: "*",
-        code: error.code,
-        message: `The hits are not reranked: ${messageOf(error)}`,
-      });
-      return hits;
-    }
+    const ordered = await this.#unlessLate("The hits are not reranked", undefined, () =>
+      rerank(this.#options.embedd, query, hits, k),
+    );
+    return ordered ? this.#staged("reranked", () => ordered, started_ms) : hits;
   }
 
   /** Notes the place of each hit after a stage. */
@@ -211,8 +285,18 @@ export class MatrixSearch {
                 similarity: rounded(similarity),
               })),
             }),
+        ...this.#judgementOf(candidate),
         tokens: tokensOf(text),
       },
+    };
+  }
+
+  #judgementOf(candidate: Candidate): Pick<Provenance, "playbooks" | "relevance"> {
+    const advice = adviceOf(this.#advice, candidate);
+    const relevance = this.#relevance.get(candidate);
+    return {
+      ...(advice ? { playbooks: { ids: advice.ids, boost: rounded(advice.boost) } } : {}),
+      ...(relevance === undefined ? {} : { relevance }),
     };
   }
 }
