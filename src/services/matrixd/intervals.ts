@@ -14,7 +14,11 @@ export function wilson(successes: number, total: number): Interval {
   const scale = 1 + Z ** 2 / total;
   const centre = (rate + Z ** 2 / (2 * total)) / scale;
   const reach = (Z / scale) * Math.sqrt((rate * (1 - rate)) / total + Z ** 2 / (4 * total ** 2));
-  return { low: Math.max(0, centre - reach), high: Math.min(1, centre + reach) };
+  // Where none or all succeeded, rounding would put the rate itself just outside.
+  return {
+    low: Math.max(0, Math.min(rate, centre - reach)),
+    high: Math.min(1, Math.max(rate, centre + reach)),
+  };
 }
 
 export interface Counted {
