@@ -8,6 +8,7 @@
 
 import { Database } from "bun:sqlite";
 import { StaticModel } from "../../src/services/embedd/static_model.ts";
+import { option } from "./encoder.ts";
 import { ranking, reciprocalRanks, type Scores, type Weights, weightedSum } from "./fusion.ts";
 import { servedRows } from "./retrieval_served.ts";
 import {
@@ -186,13 +187,8 @@ function crossValidated(
 const show = (value: number) => value.toFixed(3);
 const name = ({ bm25, cosine, soft }: Weights) => `${bm25}/${cosine}/${soft}`;
 
-function folderGiven(): string | undefined {
-  const flag = process.argv.indexOf("--sets");
-  return flag === -1 ? undefined : process.argv[flag + 1];
-}
-
 /** No rows, and a word about it, when no folder of sets is given: they are not part of the project. */
-export async function run(folder: string | undefined = folderGiven()): Promise<Row[]> {
+export async function run(folder: string | undefined = option("--sets")): Promise<Row[]> {
   if (folder === undefined) {
     console.error("retrieval: not measured; name a folder of retrieval sets with --sets FOLDER");
     return [];

@@ -1,11 +1,17 @@
-/** The retrieval sets through a running lake, as its users ask: loaded and searched over HTTP, the built-in model. */
+/**
+ * The retrieval sets through a running lake, as its users ask: loaded and searched over HTTP, with the built-in model
+ * and, given `--onnx FOLDER`, with a sentence encoder.
+ */
 import { rmSync } from "node:fs";
 import { startProcesses } from "../../test/support/processes.ts";
 import { idsOf, type VectorCalls, vectorsAt } from "../../test/support/vectors.ts";
+import { ENCODER, encoderSettings, referenceRows } from "./encoder.ts";
 import { type Part, qualityOf, type SetFile, TARGETS, textOf } from "./retrieval_sets.ts";
 import type { Row } from "./row.ts";
 
 const BATCH = 1000;
+/** An encoder takes seconds for so many long texts. */
+const ENCODER_BATCH = 32;
 const CLIENTS = 4;
 const K = 10;
 /** Of a set or a conversation; of one with more every second, third … is asked. */
@@ -21,11 +27,17 @@ const WAYS = {
 type Qualities = Record<keyof typeof WAYS, number>;
 
 export async function servedRows(sets: readonly SetFile[]): Promise<Row[]> {
-  const lake = await startProcesses("mounted");
+  const with_encoder = encoderSettings();
+  const lake = await startProcesses("mounted", with_encoder ?? {});
   const calls = vectorsAt(lake.url);
   try {
     const rows: Row[] = [];
-    for (const set of sets) rows.push(rowOf(set, await qualities(calls, set)));
+    for (const set of sets) {
+      rows.push(rowOf(set, await qualities(calls, set)));
+      if (!with_encoder) continue;
+      rows.push(...(await referenceRows(lake, set)));
+      rows.push(rowOf(set, await qualities(calls, set, ENCODER), ENCODER));
+    }
     return rows;
   } finally {
     await lake.stop();
@@ -33,11 +45,11 @@ export async function servedRows(sets: readonly SetFile[]): Promise<Row[]> {
   }
 }
 
-function rowOf({ name, metric, parts }: SetFile, { hybrid, bm25, vector }: Qualities): Row {
-  const target = TARGETS[name]?.built_in ?? bm25;
+function rowOf({ name, metric, parts }: SetFile, { hybrid, bm25, vector }: Qualities, model?: string): Row {
+  const target = TARGETS[name]?.[model === undefined ? "built_in" : "teacher"] ?? bm25;
   const documents = parts.reduce((sum, part) => sum + part.documents.length, 0);
   return {
-    what: `${name} ${metric}, through vectord: hybrid, built-in model`,
+    what: `${name} ${metric}, through vectord: hybrid, ${model === undefined ? "built-in model" : "a transformer by ONNX"}`,
     target: `≥ ${target.toFixed(3)}${name in TARGETS ? "" : ", BM25 alone"}`,
     measured: hybrid.toFixed(3),
     met: hybrid >= target,
@@ -46,12 +58,12 @@ function rowOf({ name, metric, parts }: SetFile, { hybrid, bm25, vector }: Quali
 }
 
 /** The mean over all queries that have an answer, for each way. */
-async function qualities(calls: VectorCalls, set: SetFile): Promise<Qualities> {
+export async function qualities(calls: VectorCalls, set: SetFile, model?: string): Promise<Qualities> {
   const sums: Qualities = { hybrid: 0, bm25: 0, vector: 0 };
   let judged = 0;
   for (const [at, part] of set.parts.entries()) {
-    const index = `${set.name.toLowerCase().replace(/[^a-z0-9_-]/g, "-")}-${at}`;
-    await load(calls, index, part);
+    const index = `${set.name.toLowerCase().replace(/[^a-z0-9_-]/g, "-")}-${at}-${model ?? "built-in"}`;
+    await load(calls, index, part, model);
     const all = part.queries.filter(({ relevant }) => relevant.length > 0);
     const every = Math.ceil(all.length / MAX_QUERIES);
     const rest = all.filter((_, nth) => nth % every === 0).values();
@@ -70,13 +82,20 @@ async function qualities(calls: VectorCalls, set: SetFile): Promise<Qualities> {
   return { hybrid: sums.hybrid / judged, bm25: sums.bm25 / judged, vector: sums.vector / judged };
 }
 
-async function load(calls: VectorCalls, index: string, { documents }: Part): Promise<void> {
-  const { status, body } = await calls.send("POST", "", { name: index });
+async function load(
+  calls: VectorCalls,
+  index: string,
+  { documents }: Part,
+  model: string | undefined,
+): Promise<void> {
+  const made = { name: index, ...(model === undefined ? {} : { model }) };
+  const { status, body } = await calls.send("POST", "", made);
   if (status !== 201) throw new Error(`${index} was not made: ${status} ${JSON.stringify(body)}`);
   // Cranfield has two documents of which only the number is known.
   const worded = documents.filter(({ text }) => text !== "");
-  for (let from = 0; from < worded.length; from += BATCH) {
-    const items = worded.slice(from, from + BATCH).map((it) => ({ id: it.id, text: textOf(it) }));
+  const batch = model === undefined ? BATCH : ENCODER_BATCH;
+  for (let from = 0; from < worded.length; from += batch) {
+    const items = worded.slice(from, from + batch).map((it) => ({ id: it.id, text: textOf(it) }));
     await calls.add(index, items);
   }
 }

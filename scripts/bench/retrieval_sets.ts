@@ -10,9 +10,18 @@ export const TARGETS: Record<string, { built_in: number; teacher: number }> = {
 
 export type Metric = "recall@10" | "nDCG@10";
 
+export interface Document {
+  id: string;
+  text: string;
+  speaker?: string;
+  session?: string;
+  /** When the session was, as people write it: "1:56 pm on 8 May, 2023". */
+  at?: string;
+}
+
 /** Documents of which each query is asked: a set is one of these, or several conversations. */
 export interface Part {
-  documents: { id: string; text: string; speaker?: string }[];
+  documents: Document[];
   queries: { text: string; relevant: string[] }[];
 }
 
@@ -37,8 +46,7 @@ export async function readSets(folder: string): Promise<SetFile[]> {
 }
 
 /** A document as it is indexed: with who said it, where somebody did. */
-export const textOf = ({ speaker, text }: Part["documents"][number]) =>
-  speaker ? `${speaker}: ${text}` : text;
+export const textOf = ({ speaker, text }: Document) => (speaker ? `${speaker}: ${text}` : text);
 
 /** @param found whether each of the first ten is relevant @param relevant how many documents are */
 export function qualityOf(metric: Metric, found: readonly boolean[], relevant: number): number {

@@ -1,6 +1,7 @@
 /** A Worker that holds one sentence encoder; transformers.js is loaded here and nowhere else. */
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { groupsOf } from "./groups.ts";
 import type { Hello, Reply } from "./link.ts";
 
 export interface OnnxSettings {
@@ -34,7 +35,10 @@ interface Extractor {
 
 /** A name in a variable, so that nobody expects it to be installed. */
 const PACKAGE = "@huggingface/transformers";
-const TO_INSTALL = "npm install --no-save @huggingface/transformers@4.3.1";
+/** Without scripts: the runtime's would download more than the package holds, and nothing of it is needed. */
+const TO_INSTALL = "npm install --no-save --ignore-scripts @huggingface/transformers@4.3.1";
+/** Of texts read together, padding included: more is no faster, and takes more memory. */
+const TOKENS_AT_ONCE = 4096;
 /** The files that are looked for, the most exact first. */
 const PRECISIONS = [
   ["model.onnx", "fp32"],
@@ -69,10 +73,19 @@ async function embed(extractor: Extractor, texts: string[], { pooling }: OnnxSet
   const { tokenizer } = extractor;
   const limit = tokenizer.model_max_length;
   const lengths = texts.map((text) => tokenizer(text, { truncation: false }).input_ids.dims.at(-1) ?? 0);
-  const { data } = await extractor(texts, { pooling, normalize: true });
+  const tokens = lengths.map((length) => Math.min(length, limit));
+  let vectors = new Float32Array();
+  for (const group of groupsOf(tokens, TOKENS_AT_ONCE)) {
+    const some = group.map((at) => texts[at] as string);
+    const { data } = await extractor(some, { pooling, normalize: true });
+    const dimension = data.length / group.length;
+    if (vectors.length === 0) vectors = new Float32Array(texts.length * dimension);
+    for (const [row, at] of group.entries())
+      vectors.set(data.subarray(row * dimension, (row + 1) * dimension), at * dimension);
+  }
   return {
-    vectors: new Float32Array(data),
-    tokens: lengths.map((length) => Math.min(length, limit)),
+    vectors,
+    tokens,
     truncated: lengths.flatMap((length, at) => (length > limit ? [at] : [])),
   };
 }
