@@ -28,6 +28,8 @@ inBothCompositions("embedd's providers", (start) => {
     const house = await start({
       ...withModels(ollama("all-minilm", { batch: 8, keep_alive: "5m" })),
       LAKEHOUSE_EMBEDD_DEFAULT_MODEL: "all-minilm",
+      // Memory would ask for vectors, too.
+      LAKEHOUSE_PATHWAYD_MODEL: "lakehouse-static-en-v1",
     });
     expect((await models(house))[1]).toMatchObject({ name: "all-minilm", dimension: null, status: "ok" });
     const before = embedsAsked().length;
