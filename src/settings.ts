@@ -79,7 +79,7 @@ export const ConfigSchema = Type.Object(
       bind: bind(3211),
       max_object_bytes: whole(256 * MIB, 1, 1024 * 1024 * MIB, "the largest object"),
       prefix_max_bytes: Type.Record(Type.String(), Type.Integer({ minimum: 1 }), {
-        default: { "warehouse/": 32 * 1024 * MIB },
+        default: { "warehouse/": 32 * 1024 * MIB, "vectors/": 32 * 1024 * MIB },
         description: "a cap of its own for a prefix; the longest that fits counts",
       }),
     }),
@@ -160,7 +160,7 @@ export const ConfigSchema = Type.Object(
         3_600_000,
         1000,
         86_400_000,
-        "how long one export, import or reading of a table may take",
+        "how long one snapshot, restore, export, import or reading of a table may take",
       ),
       transfers: whole(1, 1, 64, "exports at a time, and as many imports and readings of tables"),
       transfer_queue: whole(16, 0, 10_000, "exports, and imports, waiting; past it the answer is 429"),

@@ -97,7 +97,7 @@ export const registry = [
     name: "vectord",
     about: "Vectors in named indexes: nearest by metric, filters on metadata, fused with BM25.",
     prefixes: ["vectors"],
-    needs: ["catalogd", "embedd"],
+    needs: ["storaged", "catalogd", "embedd"],
     create: createVectord,
     client: createVectordClient,
   }),

@@ -1,5 +1,13 @@
 /** Calls to vectord through the gateway, and vectors to call it with. */
-import type { Added, Found, Hit, NewItem, SearchQuery } from "../../src/services/vectord/schema.ts";
+import type {
+  Added,
+  Found,
+  Hit,
+  NewItem,
+  Restored,
+  SearchQuery,
+  Snapshot,
+} from "../../src/services/vectord/schema.ts";
 
 export interface Answer<T> {
   readonly status: number;
@@ -12,8 +20,10 @@ export interface Problem {
 }
 
 export function vectorsAt(url: string) {
-  const send = async <T>(method: string, path: string, body?: unknown, type = "application/json") => {
-    const response = await fetch(`${url}/v1/vectors/index${path}`, {
+  const send = <T>(method: string, path: string, body?: unknown, type = "application/json") =>
+    call<T>(method, `/index${path}`, body, type);
+  const call = async <T>(method: string, path: string, body?: unknown, type = "application/json") => {
+    const response = await fetch(`${url}/v1/vectors${path}`, {
       method,
       headers: body === undefined ? {} : { "content-type": type },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
@@ -28,6 +38,11 @@ export function vectorsAt(url: string) {
   };
   return {
     send,
+    snapshot: (name: string, query: object = {}) =>
+      expectOk(send<Snapshot>("POST", `/${name}/snapshot`, query)),
+    /** With whatever it answers. */
+    tryRestore: <T>(query: object) => call<T>("POST", "/restore", query),
+    restore: (query: object) => expectOk(call<Restored>("POST", "/restore", query)),
     create: (name: string, dimension: number, more: object = {}) =>
       expectOk(send("POST", "", { name, dimension, ...more })),
     add: (name: string, items: readonly NewItem[]) =>

@@ -1,13 +1,28 @@
 /** vectord in another process, by the same interface. */
 import type { HttpClient } from "../../shared/client.ts";
-import type { Added, Deleted, Found, IndexInfo, IndexPage, Items, Vectord } from "./schema.ts";
+import type {
+  Added,
+  Deleted,
+  Found,
+  IndexInfo,
+  IndexPage,
+  Items,
+  Restored,
+  Snapshot,
+  Vectord,
+} from "./schema.ts";
 import { createTablesClient } from "./tables_client.ts";
 
 const TYPES = { json: "application/json", ndjson: "application/x-ndjson" };
 
+/** The longest that vectord itself may be set to take for a snapshot or a restore. */
+const MAX_MOVE_MS = 86_400_000;
+
 export function createVectordClient(http: HttpClient): Vectord {
   const path = (name: string) => `/vectors/index/${encodeURIComponent(name)}`;
   const post = <T>(at: string, json: unknown) => http.json<T>(at, { method: "POST", json });
+  const move = <T>(at: string, json: unknown, signal?: AbortSignal) =>
+    http.json<T>(at, { method: "POST", json, signal, timeout_ms: MAX_MOVE_MS });
   return {
     create: (index) => post<IndexInfo>("/vectors/index", index),
     list: ({ limit, cursor }) => http.json<IndexPage>("/vectors/index", { query: { limit, cursor } }),
@@ -28,5 +43,8 @@ export function createVectordClient(http: HttpClient): Vectord {
     get: (name, query) => post<Items>(`${path(name)}/get`, query),
     tables: createTablesClient(http, path),
     delete: (name, query) => post<Deleted>(`${path(name)}/delete`, query),
+    snapshot: (name, query, signal) => move<Snapshot>(`${path(name)}/snapshot`, query, signal),
+    restore: ({ key, name, replace }, signal) =>
+      move<Restored>("/vectors/restore", { key, name, replace }, signal),
   };
 }

@@ -1,5 +1,6 @@
 /** The documentation of vectord's routes. */
 import { describe } from "../../shared/http.ts";
+import { RestoredSchema, SnapshotSchema } from "./moving_schema.ts";
 import {
   AddedSchema,
   DeletedSchema,
@@ -48,6 +49,16 @@ const JOB = {
   finished_at: null,
   result: null,
   error: null,
+};
+const SNAPSHOT = {
+  key: "vectors/articles/monday.tar",
+  size: 91_648,
+  etag: '"1a2b3c"',
+  sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+  index: "articles",
+  dimension: 3,
+  items: 2,
+  created_at: "2026-11-23T09:30:00.000Z",
 };
 
 export const documentation = {
@@ -178,5 +189,26 @@ export const documentation = {
       "Server-sent events: `progress` with the job as it is whenever it changes, then `done` or `failed`.",
     answers: { 200: { description: "The events", content_type: "text/event-stream" } },
     problems: [401, 403, 404],
+  }),
+  snapshot: describe({
+    service,
+    summary: "Keep an index as one object",
+    description:
+      "A consistent copy as a tar in storaged, with a manifest and checksums (docs/vectors.md); searches and writes go on. What was acknowledged before is in it.",
+    example: { key: "vectors/articles/monday.tar" },
+    answers: { 200: { description: "Kept", schema: SnapshotSchema, example: SNAPSHOT } },
+    problems: [400, 401, 403, 404, 413, 429, 502, 503, 504],
+  }),
+  restore: describe({
+    service,
+    summary: "Make an index of a snapshot",
+    description:
+      "Under the name it had, or another. The object is judged whole, by its checksums and as an index, before anything is replaced; then the index is the new one, or still the old one, and never something between.",
+    example: { key: "vectors/articles/monday.tar", name: "articles", replace: true },
+    answers: {
+      200: { description: "Replaced", schema: RestoredSchema, example: { ...INDEX, replaced: true } },
+      201: { description: "Made", schema: RestoredSchema, example: { ...INDEX, replaced: false } },
+    },
+    problems: [400, 401, 403, 404, 409, 413, 429, 502, 503, 504],
   }),
 };

@@ -1,8 +1,12 @@
 /** The rules of indexes: what is written is committed first, then told to the searcher, then acknowledged. */
 import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
-import { embedAll } from "./embed.ts";
+import type { Manifest } from "./archive.ts";
+import { embedAll, queryVector, shapeOf } from "./embed.ts";
+import { Indexes, type Known, noIndex, refuseItems, refuseReserved } from "./indexes.ts";
 import type { Line } from "./line.ts";
+import type { Moving } from "./moving.ts";
+import type { Restored, RestoreQuery, Snapshot, SnapshotQuery, VectorMoves } from "./moving_schema.ts";
 import {
   type Added,
   type Batch,
@@ -31,15 +35,14 @@ import type { WriterApi } from "./writer.ts";
 export interface VectorOptions {
   readonly writer: Line<WriterApi>;
   readonly searcher: Line<SearcherApi>;
+  readonly moving: Moving;
   readonly embedd: Embedd;
   readonly max_indexes: number;
   readonly max_dimension: number;
+  readonly max_index_items: number;
   readonly search_timeout_ms: number;
   now_ms(): number;
 }
-
-/** An index that is open, or why it can't be used. */
-type Known = { readonly model: string | null } | { readonly unfit: string };
 
 /** Batches that may wait for their vectors. */
 const MAX_EMBEDDING = 16;
@@ -52,52 +55,44 @@ const DEFAULTS = {
   indexed: [],
 } as const;
 
-export class Vectors implements VectorItems {
+export class Vectors implements VectorItems, VectorMoves {
   readonly #options: VectorOptions;
-  readonly #indexes = new Map<string, Known>();
-  /** Names that are being made or removed. */
-  readonly #busy = new Set<string>();
+  readonly #indexes: Indexes;
   #embedding = 0;
 
   constructor(options: VectorOptions) {
     this.#options = options;
+    this.#indexes = new Indexes(options.max_indexes);
   }
 
   /** Opens what lies on the disk; an index that can't be opened is set aside and told, not lost. */
   async open(names: readonly string[], failed: (name: string, error: unknown) => void): Promise<void> {
-    const { writer, searcher } = this.#options;
     for (const name of names)
       try {
-        const { model } = await writer.insist("open", [name]);
-        await searcher.insist("open", [name]);
-        this.#indexes.set(name, { model });
+        await this.#open(name);
       } catch (error) {
-        this.#indexes.set(name, { unfit: "its files can't be read" });
+        this.#indexes.setAside(name, "its files can't be read");
         failed(name, error);
       }
   }
 
+  async #open(name: string): Promise<void> {
+    const { model } = await this.#options.writer.insist("open", [name]);
+    await this.#options.searcher.insist("open", [name]);
+    this.#indexes.set(name, { model });
+  }
+
   /** Names of the indexes that can't be used. */
   unfit(): string[] {
-    return [...this.#indexes].filter(([, it]) => "unfit" in it).map(([name]) => name);
+    return this.#indexes.unfit();
   }
 
   async create({ name, ...given }: CreateIndex): Promise<IndexInfo> {
-    const { writer, searcher, max_indexes, max_dimension } = this.#options;
-    if (this.#indexes.has(name) || this.#busy.has(name))
-      throw new LakeError("conflict", `There is an index "${name}" already.`);
-    if (this.#indexes.size + this.#busy.size >= max_indexes)
-      throw new LakeError(
-        "resource_limit",
-        `There may be at most ${max_indexes} indexes (vectord.max_indexes).`,
-      );
-    await this.#alone(name, async () => {
-      const { dimension, model } = await this.#shape(given);
-      if (dimension > max_dimension)
-        throw new LakeError(
-          "invalid",
-          `dimension may be at most ${max_dimension} (vectord.max_dimension; got ${dimension}).`,
-        );
+    const { writer, searcher, embedd } = this.#options;
+    this.#indexes.refuseNew(name);
+    await this.#indexes.alone(name, async () => {
+      const { dimension, model } = await shapeOf(embedd, given);
+      this.#refuseDimension(dimension);
       const settings: IndexSettings = { ...DEFAULTS, ...given, dimension, model };
       await writer.insist("create", [name, settings]);
       await searcher.insist("open", [name]);
@@ -107,23 +102,23 @@ export class Vectors implements VectorItems {
   }
 
   async list({ limit = LIST_LIMIT, cursor, without_reserved }: PageOptions): Promise<IndexPage> {
-    const names = [...this.#indexes.keys()]
+    const names = this.#indexes
+      .fit()
       .filter((name) => !(without_reserved && name.startsWith(RESERVED)))
-      .sort()
       .filter((name) => cursor === undefined || name > cursor);
-    const page = names.slice(0, limit).filter((name) => !this.unfit().includes(name));
+    const page = names.slice(0, limit);
     const last = names.length > limit ? names[limit - 1] : undefined;
     const indexes = await Promise.all(page.map((name) => this.#options.searcher.insist("info", [name])));
     return { indexes, next_cursor: last ?? null };
   }
 
   async index(name: string): Promise<IndexInfo> {
-    this.#known(name);
+    this.#indexes.get(name);
     return this.#options.searcher.insist("info", [name]);
   }
 
   async fields(name: string, change: FieldsChange): Promise<IndexInfo> {
-    this.#known(name);
+    this.#indexes.get(name);
     const { writer, searcher } = this.#options;
     await searcher.insist("declare", [name, await writer.insist("declare", [name, change])]);
     return this.index(name);
@@ -131,27 +126,26 @@ export class Vectors implements VectorItems {
 
   async drop(name: string): Promise<void> {
     const { writer, searcher } = this.#options;
-    if (this.#busy.has(name) || !this.#indexes.has(name)) throw noIndex(name);
-    const before = this.#indexes.get(name);
-    this.#indexes.delete(name);
-    await this.#alone(name, async () => {
+    if (!this.#indexes.names().includes(name)) throw noIndex(name);
+    await this.#indexes.alone(name, async () => {
+      this.#indexes.delete(name);
       try {
         await searcher.insist("drop", [name]);
         await writer.insist("drop", [name]);
       } catch (error) {
-        if (before) this.#indexes.set(name, { unfit: "it could not be removed" });
+        this.#indexes.setAside(name, "it could not be removed");
         throw error;
       }
     });
   }
 
   async add(name: string, batch: Batch): Promise<Added> {
-    const { model } = this.#known(name);
+    const known = this.#indexes.get(name);
     const { writer, searcher } = this.#options;
     const transfer = "bytes" in batch ? [batch.bytes.buffer as ArrayBuffer] : [];
     const judged = await writer.ask("add", [name, batch], transfer);
     const made =
-      "change" in judged ? { change: judged.change, truncated: 0 } : await this.#finish(name, model, judged);
+      "change" in judged ? { change: judged.change, truncated: 0 } : await this.#finish(name, known, judged);
     const { last_key, added, removed } = made.change;
     await searcher.insist("changed", [name, last_key, removed]);
     return { added, replaced: removed.length, ...(made.truncated > 0 ? { truncated: made.truncated } : {}) };
@@ -160,7 +154,7 @@ export class Vectors implements VectorItems {
   /** Makes the vectors that a batch lacks, and commits it; where that fails, it is as if it never came. */
   async #finish(
     name: string,
-    model: string | null,
+    known: Known,
     { ticket, texts }: { ticket: number; texts: string[] },
   ): Promise<{ change: Change; truncated: number }> {
     const { writer, embedd } = this.#options;
@@ -174,7 +168,8 @@ export class Vectors implements VectorItems {
             retry_after_s: 1,
           },
         );
-      const { vectors, truncated } = await embedAll(embedd, texts, model);
+      const { vectors, truncated } = await embedAll(embedd, texts, known.model);
+      this.#refuseOther(name, known);
       return { change: await writer.insist("finish", [name, ticket, vectors]), truncated };
     } catch (error) {
       await writer.insist("forget", [ticket]);
@@ -185,11 +180,11 @@ export class Vectors implements VectorItems {
   }
 
   async search(name: string, query: SearchQuery): Promise<Found> {
-    const { model } = this.#known(name);
+    const { model } = this.#indexes.get(name);
     const { searcher, embedd, now_ms, search_timeout_ms } = this.#options;
     const started_ms = performance.now();
     const { hybrid, text: query_text, k = DEFAULT_K, include = ["metadata"], ...plain } = query;
-    const vector = await this.#queryVector(name, model, query);
+    const vector = await queryVector(embedd, name, model, query);
     const soft = hybrid ? (hybrid.soft ?? DEFAULT_WEIGHTS.soft) : 0;
     const text = hybrid?.text ?? query_text;
     if (hybrid && text === undefined)
@@ -214,48 +209,13 @@ export class Vectors implements VectorItems {
     return { results: told, exact, model, elapsed_ms };
   }
 
-  async #queryVector(
-    name: string,
-    model: string | null,
-    query: SearchQuery,
-  ): Promise<readonly number[] | Float32Array | string> {
-    const { vector, text } = query;
-    if ((vector === undefined) === (text === undefined) && !(vector !== undefined && query.hybrid))
-      throw new LakeError("invalid", "A search needs a vector, or a text to make one of, and not both.");
-    if (vector !== undefined) return vector;
-    if (model === null)
-      throw new LakeError(
-        "invalid",
-        `Index "${name}" has no model to make a vector of the text: send the vector.`,
-      );
-    const { vectors } = await embedAll(this.#options.embedd, [text as string], model);
-    // A copy: a part of a larger buffer takes all of it along.
-    return (vectors[0] as Float32Array).slice();
-  }
-
-  /** What an index is made with where not all is said: a model tells its dimension, and is asked for it. */
-  async #shape({
-    dimension,
-    model,
-  }: CreateIndex | Omit<CreateIndex, "name">): Promise<{ dimension: number; model: string | null }> {
-    if (dimension !== undefined && model === undefined) return { dimension, model: null };
-    const asked = { texts: ["dimension"], ...(model === undefined ? {} : { model }) };
-    const made = await this.#options.embedd.embed(asked);
-    if (dimension !== undefined && dimension !== made.dimension)
-      throw new LakeError(
-        "invalid",
-        `dimension: model "${made.model}" makes vectors of ${made.dimension} numbers (got ${dimension}).`,
-      );
-    return { dimension: made.dimension, model: made.model };
-  }
-
   async get(name: string, query: GetQuery): Promise<Items> {
-    this.#known(name);
+    this.#indexes.get(name);
     return { items: await this.#options.searcher.ask("get", [name, query, this.#options.now_ms()]) };
   }
 
   async delete(name: string, query: DeleteQuery): Promise<Deleted> {
-    this.#known(name);
+    this.#indexes.get(name);
     if ("ids" in query === "filter" in query)
       throw new LakeError("invalid", "A deletion needs ids, or a filter, and not both.");
     const deleted = await this.#removed(name, await this.#remove(name, query));
@@ -265,25 +225,70 @@ export class Vectors implements VectorItems {
 
   async #remove(name: string, query: DeleteQuery): Promise<number[]> {
     const { writer, searcher, now_ms } = this.#options;
+    const known = this.#indexes.get(name);
     if ("ids" in query) return writer.ask("removeIds", [name, query.ids]);
     const keys = await searcher.ask("select", [name, query.filter, now_ms()]);
+    this.#refuseOther(name, known);
     return writer.ask("removeKeys", [name, keys]);
+  }
+
+  /** What was found in one index must not be done to another that has taken its place. */
+  #refuseOther(name: string, known: Known): void {
+    if (!this.#indexes.isStill(name, known))
+      throw new LakeError("conflict", `Index "${name}" was replaced or removed meanwhile.`);
   }
 
   /** The graph's file goes first: what SQLite still holds is what a graph is made of. */
   async #erase(name: string): Promise<void> {
-    await this.#options.searcher.insist("erase", [name]);
-    await this.#options.writer.insist("erase", [name]);
+    await this.#indexes.inTurn(name, async () => {
+      await this.#options.searcher.insist("erase", [name]);
+      await this.#options.writer.insist("erase", [name]);
+    });
+  }
+
+  async snapshot(name: string, { key }: SnapshotQuery, gone?: AbortSignal): Promise<Snapshot> {
+    this.#indexes.get(name);
+    return this.#indexes.inTurn(name, async () => {
+      await this.#options.searcher.insist("save", [name]);
+      return this.#options.moving.snapshot(name, key, gone);
+    });
+  }
+
+  async restore({ key, name, ...query }: RestoreQuery, gone?: AbortSignal): Promise<Restored> {
+    const judge = (manifest: Manifest) => {
+      const target = name ?? manifest.name;
+      if (query.without_reserved) refuseReserved(target);
+      if (!query.replace || !this.#indexes.has(target)) this.#indexes.refuseNew(target);
+      this.#refuseDimension(manifest.settings.dimension);
+      refuseItems(target, manifest.items, this.#options.max_index_items);
+    };
+    const install = async (folder: string, manifest: Manifest) => {
+      judge(manifest);
+      const target = name ?? manifest.name;
+      const replaced = this.#indexes.names().includes(target);
+      await this.#indexes.inTurn(target, () => this.#install(target, folder));
+      return { ...(await this.index(target)), replaced };
+    };
+    return this.#options.moving.restore(key, judge, install, gone);
+  }
+
+  async #install(name: string, folder: string): Promise<void> {
+    const { writer, searcher } = this.#options;
+    await this.#indexes.alone(name, async () => {
+      this.#indexes.setAside(name, "it could not be restored");
+      await searcher.insist("drop", [name]);
+      try {
+        await writer.insist("install", [name, folder]);
+      } finally {
+        await this.#open(name);
+      }
+    });
   }
 
   /** Removes the items whose time has passed; they are not found any more as it is. */
   async expire(): Promise<void> {
-    for (const [name, it] of this.#indexes)
-      if ("model" in it && !this.#busy.has(name))
-        await this.#removed(
-          name,
-          await this.#options.writer.insist("expire", [name, this.#options.now_ms()]),
-        );
+    for (const name of this.#indexes.fit())
+      await this.#removed(name, await this.#options.writer.insist("expire", [name, this.#options.now_ms()]));
   }
 
   async #removed(name: string, keys: number[]): Promise<Deleted> {
@@ -291,24 +296,13 @@ export class Vectors implements VectorItems {
     return { deleted: keys.length };
   }
 
-  #known(name: string): { readonly model: string | null } {
-    const it = this.#indexes.get(name);
-    if (!it) throw noIndex(name);
-    if ("unfit" in it)
-      throw new LakeError("unavailable", `Index "${name}" can't be used: ${it.unfit}. The log says more.`);
-    return it;
+  /** @throws LakeError invalid */
+  #refuseDimension(dimension: number): void {
+    const { max_dimension } = this.#options;
+    if (dimension > max_dimension)
+      throw new LakeError(
+        "invalid",
+        `dimension may be at most ${max_dimension} (vectord.max_dimension; got ${dimension}).`,
+      );
   }
-
-  async #alone(name: string, work: () => Promise<void>): Promise<void> {
-    this.#busy.add(name);
-    try {
-      await work();
-    } finally {
-      this.#busy.delete(name);
-    }
-  }
-}
-
-function noIndex(name: string): LakeError {
-  return new LakeError("not_found", `There is no index "${name}".`);
 }

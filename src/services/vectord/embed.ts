@@ -1,5 +1,7 @@
 /** Vectors of many texts from embedd, in calls that stay within what a JSON body may have. */
+import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
+import type { CreateIndex, SearchQuery } from "./schema.ts";
 
 const TEXTS_AT_ONCE = 256;
 /** Even where each character is escaped, such a body has less than the 4 MiB that one may have. */
@@ -30,6 +32,42 @@ export async function embedAll(
     truncated += some.filter((text, at) => short.has(at) || text.length > MAX_TEXT_CHARS).length;
   }
   return { vectors, truncated };
+}
+
+/** The vector of a query, made of its text where it brings none. @throws LakeError invalid, or embedd's */
+export async function queryVector(
+  embedd: Embedd,
+  name: string,
+  model: string | null,
+  query: SearchQuery,
+): Promise<readonly number[] | Float32Array | string> {
+  const { vector, text } = query;
+  if ((vector === undefined) === (text === undefined) && !(vector !== undefined && query.hybrid))
+    throw new LakeError("invalid", "A search needs a vector, or a text to make one of, and not both.");
+  if (vector !== undefined) return vector;
+  if (model === null)
+    throw new LakeError(
+      "invalid",
+      `Index "${name}" has no model to make a vector of the text: send the vector.`,
+    );
+  const { vectors } = await embedAll(embedd, [text as string], model);
+  // A copy: a part of a larger buffer takes all of it along.
+  return (vectors[0] as Float32Array).slice();
+}
+
+/** What an index is made with where not all is said: a model tells its dimension, and is asked for it. */
+export async function shapeOf(
+  embedd: Embedd,
+  { dimension, model }: Omit<CreateIndex, "name">,
+): Promise<{ dimension: number; model: string | null }> {
+  if (dimension !== undefined && model === undefined) return { dimension, model: null };
+  const made = await embedd.embed({ texts: ["dimension"], ...(model === undefined ? {} : { model }) });
+  if (dimension !== undefined && dimension !== made.dimension)
+    throw new LakeError(
+      "invalid",
+      `dimension: model "${made.model}" makes vectors of ${made.dimension} numbers (got ${dimension}).`,
+    );
+  return { dimension: made.dimension, model: made.model };
 }
 
 function* portions(texts: readonly string[]): Iterable<string[]> {

@@ -2,19 +2,16 @@
  * The HNSW graph over one index's vectors (usearch): derived, added to in small steps between searches,
  * saved with the key that it covers, and built anew where it is missing, damaged or mostly masked.
  */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
 import { join } from "node:path";
 import { Index, MetricKind, ScalarKind } from "usearch";
+import {
+  checksumOf,
+  graphManifest,
+  removeGraph,
+  sweepGraphs,
+  syncFile,
+  writeGraphManifest,
+} from "./graph_file.ts";
 import type { IndexSettings } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
 import { normOf } from "./vectors.ts";
@@ -33,16 +30,7 @@ const OVERWRITTEN_MAX = 512;
 const LOOKED_THROUGH_MAX = 200_000;
 /** An overwritten vector has its old key and this: a key that no item ever has. */
 const OVERWRITTEN = 2 ** 52;
-const MANIFEST = "graph.json";
 const THREADS = 1;
-
-interface Manifest {
-  readonly file: string;
-  readonly covers_key: number;
-  readonly size: number;
-  /** Of the file's bytes: xxHash3, 64 bits, in hex. */
-  readonly checksum: string;
-}
 
 /** A graph being filled: keys in rising order. */
 interface Growth {
@@ -142,9 +130,7 @@ export class Graph {
 
   /** Leaves nothing on the disk, now or later, of vectors whose items are no more. Durable when it returns. */
   erase(): void {
-    rmSync(join(this.#folder, MANIFEST), { force: true });
-    this.#sweep("");
-    syncFile(this.#folder);
+    removeGraph(this.#folder);
     this.#saved_key = -1;
     const { covers_key } = this.#now;
     const is_cheap = this.masked <= OVERWRITTEN_MAX && covers_key <= this.#shelf.size + LOOKED_THROUGH_MAX;
@@ -205,48 +191,25 @@ export class Graph {
     const path = join(this.#folder, file);
     index.save(path);
     syncFile(path);
-    const manifest: Manifest = { file, covers_key, size, checksum: checksumOf(path) };
-    const named = join(this.#folder, MANIFEST);
-    writeFileSync(`${named}.new`, JSON.stringify(manifest));
-    syncFile(`${named}.new`);
-    renameSync(`${named}.new`, named);
-    syncFile(this.#folder);
+    writeGraphManifest(this.#folder, { file, covers_key, size, checksum: checksumOf(path) });
     this.#saved_key = covers_key;
-    this.#sweep(file);
+    sweepGraphs(this.#folder, file);
   }
 
+  /** Undefined where it is damaged or gone: it is derived, and is built anew from the items. */
   #load(): Growth | undefined {
-    const path = join(this.#folder, MANIFEST);
-    if (!existsSync(path)) return undefined;
+    const manifest = graphManifest(this.#folder);
+    sweepGraphs(this.#folder, manifest?.file);
+    if (manifest === undefined) return undefined;
+    const { file, covers_key, size, checksum } = manifest;
+    const path = join(this.#folder, file);
     try {
-      const { file, covers_key, size, checksum } = JSON.parse(readFileSync(path, "utf8")) as Manifest;
-      this.#sweep(file);
-      if (checksumOf(join(this.#folder, file)) !== checksum) return undefined;
+      if (checksumOf(path) !== checksum) return undefined;
       const growth = this.#empty();
-      growth.index.load(join(this.#folder, file));
+      growth.index.load(path);
       return growth.index.size() === size ? { ...growth, covers_key, size } : undefined;
     } catch {
-      // Damaged or gone: it is derived, and is built anew from the items.
       return undefined;
     }
   }
-
-  /** Removes what a crash or an older save left behind. */
-  #sweep(keep: string): void {
-    for (const file of readdirSync(this.#folder))
-      if (file.endsWith(".usearch") && file !== keep) rmSync(join(this.#folder, file), { force: true });
-  }
-}
-
-function syncFile(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function checksumOf(path: string): string {
-  return Bun.hash.xxHash3(readFileSync(path)).toString(16);
 }

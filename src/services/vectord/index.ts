@@ -10,10 +10,13 @@ import { type FileLock, LockHeldError, lockFile } from "../../shared/lock.ts";
 import type { Service, ServiceContext } from "../../shared/service.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
 import type { Embedd } from "../embedd/schema.ts";
+import type { Storaged } from "../storaged/schema.ts";
 import { Vectors } from "./domain.ts";
 import { JOBS_FOLDER, openRoot } from "./folders.ts";
 import { Line } from "./line.ts";
 import { Loader, type LoaderOptions } from "./load.ts";
+import type { MoverApi } from "./mover.ts";
+import { Moving } from "./moving.ts";
 import { vectordRoutes } from "./routes.ts";
 import type { Vectord } from "./schema.ts";
 import type { SearcherApi } from "./searcher.ts";
@@ -27,7 +30,7 @@ const CUT_OFF =
 
 export async function createVectord(
   context: ServiceContext,
-  { catalogd, embedd }: { catalogd: Catalogd; embedd: Embedd },
+  { catalogd, embedd, storaged }: { catalogd: Catalogd; embedd: Embedd; storaged: Storaged },
 ): Promise<Service<Vectord>> {
   const { config, log, metrics, door } = context;
   const settings = config.vectord;
@@ -42,6 +45,7 @@ export async function createVectord(
   });
   const writer = new Line<WriterApi>(line("writer", "./writer.ts"));
   const searcher = new Line<SearcherApi>(line("searcher", "./searcher.ts"));
+  const mover = new Line<MoverApi>(line("mover", "./mover.ts"));
   metrics.gauge("vector_writes_waiting", "Writes waiting for the disk", () => writer.waiting);
   metrics.gauge("vector_searches_waiting", "Searches without an answer yet", () => searcher.waiting);
   const { max_items, max_id_bytes, max_metadata_bytes, max_text_bytes, max_index_items } = settings;
@@ -50,9 +54,10 @@ export async function createVectord(
   await searcher.insist("begin", [
     { root, ef_search: settings.ef_search, save_after_ms: settings.save_after_ms },
   ]);
-  const { max_indexes, max_dimension, search_timeout_ms } = settings;
-  const rules = { max_indexes, max_dimension, search_timeout_ms };
-  const items = new Vectors({ writer, searcher, embedd, ...rules, now_ms: Date.now });
+  await mover.insist("begin", [{ root }]);
+  const { timeout_ms } = settings;
+  const moving = new Moving({ root, mover, storaged, timeout_ms, now_ms: Date.now });
+  const items = new Vectors({ ...settings, writer, searcher, moving, embedd, now_ms: Date.now });
   await items.open(names, (name, error) =>
     log.error({ index: name, reason: messageOf(error) }, "an index can't be opened and is set aside"),
   );
@@ -69,6 +74,7 @@ export async function createVectord(
   const health = () => {
     const reason = writer.dead ?? searcher.dead;
     if (reason !== undefined) return { status: "down" as const, reason };
+    if (mover.dead !== undefined) return { status: "degraded" as const, reason: mover.dead };
     const unfit = items.unfit();
     return unfit.length === 0 ? { status: "ok" as const } : { status: "degraded" as const, unfit };
   };
@@ -78,6 +84,7 @@ export async function createVectord(
     await tables.close();
     if (searcher.dead === undefined) await searcher.insist("close", []);
     if (writer.dead === undefined) await writer.insist("close", []);
+    mover.end();
     searcher.end();
     writer.end();
     lock.release();

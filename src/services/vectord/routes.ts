@@ -1,11 +1,12 @@
 /** Paths of vectord. */
 import { Elysia, t } from "elysia";
-import { LakeError } from "../../shared/errors.ts";
 import { type Door, patiently } from "../../shared/http.ts";
 import { jobEvents } from "../../shared/job_events.ts";
 import { requireScope } from "../../shared/keys.ts";
 import { readBatch } from "./body.ts";
 import { documentation } from "./docs.ts";
+import { refuseReserved } from "./indexes.ts";
+import { RestoreBody, SnapshotBody } from "./moving_schema.ts";
 import {
   CreateBody,
   DeleteBody,
@@ -30,16 +31,18 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
   const reads = door.needs("vectord:read");
   const writes = door.needs("vectord:write");
   const isService = (request: Request) => door.principal(request).is_service;
-  /** An index's name, where whoever asks may use it. */
-  const own = (request: Request, { name }: { name: string }) => {
-    if (name.startsWith(RESERVED) && !isService(request)) throw reserved(name);
-    return name;
+  /** Before any route here that names an index, in its path or its body. */
+  const refuseStranger = (request: Request, ...named: unknown[]) => {
+    for (const it of named) {
+      const { name } = Object(it) as { name?: unknown };
+      if (typeof name === "string" && name.startsWith(RESERVED) && !isService(request)) refuseReserved(name);
+    }
   };
   return new Elysia({ normalize: false })
+    .onBeforeHandle(({ request, params, body }) => refuseStranger(request, params, body))
     .post(
       "/vectors/index",
-      async ({ body, set, request }) => {
-        own(request, body);
+      async ({ body, set }) => {
         const made = await domain.create(body);
         set.status = 201;
         return made;
@@ -55,7 +58,7 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
         detail: documentation.list,
       },
     )
-    .get("/vectors/index/:name", ({ params, request }) => domain.index(own(request, params)), {
+    .get("/vectors/index/:name", ({ params }) => domain.index(params.name), {
       params: NameParams,
       ...reads,
       detail: documentation.index,
@@ -68,8 +71,8 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
     })
     .delete(
       "/vectors/index/:name",
-      async ({ params, set, request }) => {
-        await domain.drop(own(request, params));
+      async ({ params, set }) => {
+        await domain.drop(params.name);
         set.status = 204;
       },
       { params: NameParams, ...writes, detail: documentation.drop },
@@ -77,7 +80,7 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
     .post(
       "/vectors/index/:name/add",
       async ({ params, request, server }) => {
-        const name = own(request, params);
+        const { name } = params;
         if (!isParquet(request))
           return domain.add(name, await readBatch(request.body, request.headers, max_body_bytes));
         const body = (request.body ?? []) as unknown as AsyncIterable<Uint8Array>;
@@ -87,10 +90,10 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
     )
     .post(
       "/vectors/index/:name/search",
-      ({ params, body, request }) => domain.search(own(request, params), body as SearchQuery),
+      ({ params, body }) => domain.search(params.name, body as SearchQuery),
       { params: NameParams, body: SearchBody, ...reads, detail: documentation.search },
     )
-    .post("/vectors/index/:name/get", ({ params, body, request }) => domain.get(own(request, params), body), {
+    .post("/vectors/index/:name/get", ({ params, body }) => domain.get(params.name, body), {
       params: NameParams,
       body: GetBody,
       ...reads,
@@ -98,13 +101,13 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
     })
     .post(
       "/vectors/index/:name/delete",
-      ({ params, body, request }) => domain.delete(own(request, params), body as DeleteQuery),
+      ({ params, body }) => domain.delete(params.name, body as DeleteQuery),
       { params: NameParams, body: DeleteBody, ...writes, detail: documentation.delete },
     )
     .get(
       "/vectors/index/:name/export",
       async ({ params, query, request, server }) => {
-        const name = own(request, params);
+        const { name } = params;
         const unless_version = heldVersion(request);
         const options = { ...query, ...(unless_version === undefined ? {} : { unless_version }) };
         const { version, body } = await patiently(server, request, () =>
@@ -118,7 +121,7 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
     .post(
       "/vectors/index/:name/from_table",
       async ({ params, body, request, set }) => {
-        const name = own(request, params);
+        const { name } = params;
         // The index would tell its readers what only readers of the table may see.
         requireScope(door.principal(request), "queryd:read");
         const job = await domain.tables.load(name, body);
@@ -140,6 +143,22 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
         return jobEvents(request, (signal) => domain.tables.watch(params.job_id, signal));
       },
       { params: JobParams, ...reads, detail: documentation.events },
+    )
+    .post(
+      "/vectors/index/:name/snapshot",
+      ({ params, body, request, server }) =>
+        patiently(server, request, () => domain.snapshot(params.name, body, request.signal)),
+      { params: NameParams, body: SnapshotBody, ...writes, detail: documentation.snapshot },
+    )
+    .post(
+      "/vectors/restore",
+      async ({ body, request, server, set }) => {
+        const query = { ...body, without_reserved: !isService(request) };
+        const restored = await patiently(server, request, () => domain.restore(query, request.signal));
+        set.status = restored.replaced ? 200 : 201;
+        return restored;
+      },
+      { body: RestoreBody, ...writes, detail: documentation.restore },
     );
 }
 
@@ -150,11 +169,4 @@ function isParquet(request: Request): boolean {
 /** The version that a client holds already (RFC 9110, 13.1.2). */
 function heldVersion(request: Request): string | undefined {
   return /^\s*(?:W\/)?"([^"]*)"\s*$/.exec(request.headers.get("if-none-match") ?? "")?.[1];
-}
-
-function reserved(name: string): LakeError {
-  return new LakeError(
-    "forbidden",
-    `"${name}" belongs to a service of this lake, as every index whose name begins with ${RESERVED}: ask that service, or choose another name.`,
-  );
 }

@@ -1,9 +1,11 @@
 /** vectord's limits, wire shapes and interface: named indexes of vectors with metadata and text. */
 import { type Static, t } from "elysia";
 import { FieldKey, type Filter, FilterSchema } from "./filter_schema.ts";
+import type { VectorMoves } from "./moving_schema.ts";
 import { type FromTable, fromTableBody, SourceSchema, type VectorTables } from "./tables_schema.ts";
 
 export type { Filter } from "./filter_schema.ts";
+export type { Restored, RestoreQuery, Snapshot, SnapshotQuery } from "./moving_schema.ts";
 
 export const LIST_LIMIT = 100;
 export const LIST_LIMIT_MAX = 1000;
@@ -297,7 +299,7 @@ export type DeleteQuery = ({ ids: string[] } | { filter: Filter }) & { erase?: b
 export const DeletedSchema = t.Object({ deleted: t.Integer() });
 export type Deleted = Static<typeof DeletedSchema>;
 
-export interface Vectord extends VectorItems {
+export interface Vectord extends VectorItems, VectorMoves {
   readonly tables: VectorTables<Omit<CreateIndex, "name">, Added>;
 }
 

@@ -148,6 +148,10 @@ const api = {
       return [{ id, ...told(it, slot, include), ...expiry }];
     });
   },
+  /** Saves the graph, where that takes no more than writing it. */
+  save(name: string): void {
+    save(known(name));
+  },
   /** Frees the graph and its file of vectors whose items are no more. */
   erase(name: string): void {
     const it = known(name);
@@ -243,9 +247,11 @@ function pump(): void {
 
 function saveLater(it: Held): void {
   clearTimeout(it.save);
-  it.save = setTimeout(() => {
-    if (it.graph.is_settled && it.graph.is_unsaved) it.graph.save();
-  }, settings.save_after_ms);
+  it.save = setTimeout(() => save(it), settings.save_after_ms);
+}
+
+function save({ graph }: Held): void {
+  if (graph.is_settled && graph.is_unsaved) graph.save();
 }
 
 serve(api);

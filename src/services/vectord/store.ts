@@ -10,7 +10,11 @@ import type { Origin, Source } from "./tables_schema.ts";
 
 /** How FTS5 takes a text apart. */
 export const TOKENIZER = "porter unicode61";
-const SCHEMA = `
+/** Made by every start where it is missing. */
+const SOURCE_TABLE = "CREATE TABLE IF NOT EXISTS source (source TEXT NOT NULL) STRICT;";
+/** What there is in an index's file. */
+export const SCHEMA = `
+  ${SOURCE_TABLE}
   CREATE TABLE IF NOT EXISTS settings (settings TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS items (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -24,7 +28,7 @@ const SCHEMA = `
   CREATE VIRTUAL TABLE IF NOT EXISTS words
     USING fts5 (text, content = '', contentless_delete = 1, tokenize = '${TOKENIZER}');
 `;
-const BUSY_MS = 10_000;
+export const BUSY_MS = 10_000;
 /** Keys that a read or a sweep takes at a time. */
 const EXPIRED_AT_ONCE = 10_000;
 
@@ -83,7 +87,7 @@ export class ItemWriter {
   constructor(path: string) {
     const db = open(path);
     // A file of before tables were read has none.
-    db.run("CREATE TABLE IF NOT EXISTS source (source TEXT NOT NULL) STRICT");
+    db.run(SOURCE_TABLE);
     this.#db = db;
     this.settings = readSettings(db);
     const find = db.query<{ key: number; text: string | null }, [string]>(
@@ -268,7 +272,7 @@ export class ItemReader {
   }
 }
 
-function readSettings(db: Database): IndexSettings {
+export function readSettings(db: Database): IndexSettings {
   const row = db.query<{ settings: string }, []>("SELECT settings FROM settings").get();
   if (!row) throw new Error("the index's file holds no settings");
   // An index of before fields were indexed has none.

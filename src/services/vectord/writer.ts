@@ -2,7 +2,8 @@
 
 import { LakeError } from "../../shared/errors.ts";
 import { type BatchLimits, type JudgedItem, judgeBatch } from "./batch.ts";
-import { createFolder, itemsPath, removeFolder } from "./folders.ts";
+import { createFolder, installFolder, itemsPath, removeFolder } from "./folders.ts";
+import { refuseItems } from "./indexes.ts";
 import { serve } from "./line.ts";
 import { type Batch, type FieldsChange, type IndexSettings, MAX_INDEXED } from "./schema.ts";
 import { type Change, ItemWriter } from "./store.ts";
@@ -60,19 +61,19 @@ const api = {
     return known(name).writer.noted();
   },
   drop(name: string): void {
-    open.get(name)?.writer.close();
-    open.delete(name);
+    close(name);
     removeFolder(settings.root, name);
+  },
+  /** Puts a whole index's folder in the place of what is there by that name; to be opened next. */
+  install(name: string, folder: string): void {
+    close(name);
+    installFolder(settings.root, folder, name);
   },
   /** Commits; or, where vectors are to be made first, keeps the batch under a ticket. */
   add(name: string, batch: Batch): { change: Change } | { ticket: number; texts: string[] } {
     const it = known(name);
     const items = judgeBatch(batch, it.writer.settings, settings.limits);
-    if (it.count + items.length > settings.max_index_items)
-      throw new LakeError(
-        "resource_limit",
-        `Index "${name}" may hold at most ${settings.max_index_items} items (vectord.max_index_items; it has ${it.count}).`,
-      );
+    refuseItems(name, it.count + items.length, settings.max_index_items, it.count);
     const texts = items.flatMap(({ vector, text }) => (vector === undefined ? [text ?? ""] : []));
     if (texts.length === 0) return { change: commit(name, items, []) };
     const ticket = ++tickets;
@@ -106,6 +107,11 @@ const api = {
   },
 };
 export type WriterApi = typeof api;
+
+function close(name: string): void {
+  open.get(name)?.writer.close();
+  open.delete(name);
+}
 
 function known(name: string) {
   const it = open.get(name);
