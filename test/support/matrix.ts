@@ -23,6 +23,8 @@ export function matrixAt(url: string, key?: string) {
   return {
     send: <T>(method: string, path: string, body?: unknown) => call<T>(method, `/matrix${path}`, body),
     search: (query: MatrixQuery) => expectOk<MatrixFound>("POST", "/matrix/search", query),
+    add: (index: string, items: readonly NewItem[]) =>
+      expectOk("POST", `/vectors/index/${index}/add`, { items }),
     /** Makes an index of texts, by the built-in model, and a corpus of the same name. */
     fill: async (name: string, items: readonly NewItem[]) => {
       await expectOk("POST", "/vectors/index", { name });

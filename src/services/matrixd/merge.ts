@@ -1,5 +1,12 @@
-/** Several corpora's rankings become one. */
+/**
+ * Several corpora's rankings become one. Ranks can't be compared across corpora (each has a first, however bad), so the
+ * scores are: cosines of one model mean the same everywhere, and BM25 is divided by the highest of all corpora, not of
+ * its own. Measured against reciprocal ranks: docs/retrieval.md.
+ */
 import type { Candidate } from "./corpus.ts";
+
+/** Those of vectord's hybrid search, so that one corpus alone is ranked as its index ranks it. */
+const WEIGHTS = { bm25: 0.3, cosine: 0.7 };
 
 /** A candidate on its way through the stages, with the score of the last one. */
 export interface Merged {
@@ -12,14 +19,22 @@ export interface Ranking {
   readonly candidates: readonly Candidate[];
 }
 
-/** @returns all candidates, best first; among equals the corpus's own rank, then names, decide */
+/**
+ * A candidate's score is its corpus's weight × (0.3 × BM25 ⁄ the highest of all + 0.7 × cosine).
+ * @returns all candidates, best first
+ */
 export function merge(rankings: readonly Ranking[], weightOf: (corpus: string) => number): Merged[] {
-  return rankings
-    .flatMap(({ candidates }) => candidates)
-    .map((candidate) => ({ candidate, score: weightOf(candidate.corpus) * candidate.score }))
+  const candidates = rankings.flatMap((it) => it.candidates);
+  const highest = candidates.reduce((most, { bm25 }) => Math.max(most, bm25), 0) || 1;
+  return candidates
+    .map((candidate) => {
+      const score = (WEIGHTS.bm25 * candidate.bm25) / highest + WEIGHTS.cosine * candidate.cosine;
+      return { candidate, score: weightOf(candidate.corpus) * score };
+    })
     .sort(byScore);
 }
 
+/** Best first; among equals the corpus's own rank, then names, decide. */
 export function byScore(a: Merged, b: Merged): number {
   return (
     b.score - a.score ||

@@ -1,18 +1,22 @@
-/** A second look at what was merged: soft matches of single words, by embedd; no model is asked to judge. */
+/**
+ * A second look at what was merged: soft matches of single words, by embedd; no language model is asked. Soft matches of
+ * long texts are weak evidence (something in them is near any word), and those of each corpus are trusted by how long its
+ * texts are; what is added is the part above the mean of all, so that no corpus gains by being trusted.
+ */
 import type { Embedd } from "../embedd/schema.ts";
+import { tokensOf } from "./budget.ts";
 import { byScore, type Merged } from "./merge.ts";
 
 /** Looked at again, unless more hits are wanted. */
 const RERANKED = 100;
-/** Texts of up to so many tokens weigh in full: in long ones every word has something near it. */
+/** Texts of up to so many tokens weigh in full. */
 const SHORT_TOKENS = 48;
-const WEIGHT = 1;
 /** Keeps the texts of one call well within a JSON body. */
 const CHARS_AT_ONCE = 500_000;
 
 /**
- * Adds each of the first candidates' soft match to its score, as vectord's hybrid search does in one index; those
- * after them keep their order behind.
+ * Adds to each of the first candidates' scores: the trust in its corpus × (its soft match − the mean of all). Those after
+ * them keep their order behind.
  * @throws LakeError embedd's
  */
 export async function rerank(
@@ -22,13 +26,31 @@ export async function rerank(
   k: number,
 ): Promise<Merged[]> {
   const first = hits.slice(0, Math.max(RERANKED, k));
-  const worded = first.filter(({ candidate }) => (candidate.text ?? "").trim() !== "");
+  const worded = first.filter((it) => it.candidate.text?.trim());
   if (worded.length === 0) return [...hits];
   const chars = Math.floor(CHARS_AT_ONCE / worded.length);
   const texts = worded.map(({ candidate }) => candidate.text?.slice(0, chars) ?? "");
-  const { scores, mean_tokens } = await embedd.match({ query, texts, truncate: true });
-  const weight = WEIGHT * Math.min(1, SHORT_TOKENS / Math.max(1, mean_tokens));
-  const soft = new Map(worded.map((it, at) => [it, weight * (scores[at] ?? 0)]));
-  const ordered = first.map((it) => ({ ...it, score: it.score + (soft.get(it) ?? 0) })).sort(byScore);
+  const { scores } = await embedd.match({ query, texts, truncate: true });
+  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  const trust = trustIn(worded);
+  const added = new Map(
+    worded.map((it, at) => [it, trust(it.candidate.corpus) * ((scores[at] ?? mean) - mean)]),
+  );
+  const ordered = first.map((it) => ({ ...it, score: it.score + (added.get(it) ?? 0) })).sort(byScore);
   return [...ordered, ...hits.slice(first.length)];
+}
+
+/** By corpus: the less, the longer its texts are. */
+function trustIn(hits: readonly Merged[]): (corpus: string) => number {
+  const lengths = new Map<string, { tokens: number; texts: number }>();
+  for (const { candidate } of hits) {
+    const length = lengths.get(candidate.corpus) ?? { tokens: 0, texts: 0 };
+    lengths.set(candidate.corpus, length);
+    length.tokens += tokensOf(candidate.text);
+    length.texts++;
+  }
+  return (corpus) => {
+    const { tokens = 0, texts = 0 } = lengths.get(corpus) ?? {};
+    return tokens === 0 ? 0 : Math.min(1, (SHORT_TOKENS * texts) / tokens);
+  };
 }
