@@ -129,7 +129,7 @@ export const registry = [
     name: "matrixd",
     about: "Many corpora, one answer: searched at once, merged, reranked, cut to a budget.",
     prefixes: ["matrix"],
-    needs: ["embedd", "vectord"],
+    needs: ["catalogd", "embedd", "vectord", "pathwayd"],
     create: createMatrixd,
     client: createMatrixdClient,
   }),

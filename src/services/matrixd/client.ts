@@ -22,6 +22,7 @@ export function createMatrixdClient(http: HttpClient): Matrixd {
     register: (corpus) => http.json<CorpusInfo>("/matrix/corpora", { method: "POST", json: corpus }),
     corpora: (query) => http.json<CorpusPage>("/matrix/corpora", { query }),
     corpus: (name) => http.json<CorpusInfo>(path(name)),
+    refresh: (name) => http.json<CorpusInfo>(`${path(name)}/refresh`, { method: "POST" }),
     unregister: async (name) => {
       await http.call(path(name), { method: "DELETE" });
     },

@@ -5,15 +5,15 @@ import type { CorpusInfo, Provenance } from "./schema.ts";
 import type { RegisteredCorpus } from "./store.ts";
 
 /** What a corpus is like now, beside its definition. */
-export type Standing = Pick<CorpusInfo, "state" | "reason" | "items" | "model">;
+export type Standing = Pick<CorpusInfo, "state" | "reason" | "items" | "model" | "freshness">;
 
 /** A search as it is put to one corpus. */
 export interface Question {
   readonly text: string;
   readonly k: number;
   readonly filter?: Filter;
-  /** The query's vector, base64 of little-endian f32; made once for each model. @throws LakeError embedd's */
-  vectorBy(model: string): Promise<string>;
+  /** The query's vector; made once for each model. @throws LakeError embedd's */
+  vectorBy(model: string): Promise<Float32Array>;
 }
 
 /** What one corpus found: `rank`, from 1, and `score` are the corpus's own. */
@@ -25,23 +25,27 @@ export interface Candidate {
   readonly rank: number;
   readonly score: number;
   readonly ranks?: NonNullable<Provenance["ranks"]>;
-  /** BM25 as its corpus counts it, and the cosine: what the corpus's score is made of. */
+  /** BM25 as its corpus counts it, 0 where words did not find it, and the cosine: what is merged. */
   readonly bm25: number;
   readonly cosine: number;
+  /** What its corpus adds, for reasons of its own, and by what it multiplies the sum. */
+  readonly extra: number;
+  readonly factor: number;
 }
 
 export interface CorpusReader {
   /** What a key needs, to read such a corpus. */
   readonly scope: Scope;
+  /** @throws LakeError invalid, where the definition lacks something; not_found, or the holder's */
+  begin(corpus: RegisteredCorpus): Promise<void>;
   /** @throws LakeError not_found, or the holder's */
   standing(corpus: RegisteredCorpus): Promise<Standing>;
   /** Best first. @throws LakeError the holder's */
   search(corpus: RegisteredCorpus, question: Question): Promise<Candidate[]>;
-  /**
-   * Items by id, as a search for them would find them; those there are. Left out where the kind can't tell them by id.
-   * @throws LakeError the holder's
-   */
-  fetch?(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]>;
-  /** Told when a corpus is no more. */
-  forget(name: string): void;
+  /** Those of these ids that are there. @throws LakeError the holder's */
+  fetch(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]>;
+  /** @throws LakeError invalid, where there is nothing to refresh; the holder's */
+  refresh(corpus: RegisteredCorpus): Promise<void>;
+  /** Removes what was made for a corpus that is to be no more. @throws LakeError the holder's */
+  end(corpus: RegisteredCorpus): Promise<void>;
 }

@@ -64,10 +64,41 @@ export const documentation = {
     answers: { 200: { description: "The corpus", schema: CorpusSchema, example: CORPUS } },
     problems: [400, 401, 403, 404, 503],
   }),
+  refresh: describe({
+    service,
+    summary: "Read a corpus's table anew",
+    description:
+      "Begins a job, which `freshness.refresh` tells of; searches go on meanwhile. Where the table has not changed, nothing is read.",
+    answers: {
+      202: {
+        description: "Begun",
+        schema: CorpusSchema,
+        example: {
+          name: "tickets",
+          kind: "table",
+          table: { name: "support.tickets", id: "id", text: "body" },
+          weight: 1,
+          created_at: "2026-11-23T09:30:00.000Z",
+          state: "building",
+          items: 1200,
+          model: "lakehouse-static-en-v1",
+          freshness: {
+            snapshot_id: "5281923498234",
+            at: "2026-11-23T09:31:00.000Z",
+            current_snapshot_id: "8723498723498",
+            is_behind: true,
+            refresh: { job_id: "01a0e7c4-6a2e-7000-8a3b-0d7d2f6a9c11", status: "running", percent: 40 },
+          },
+        },
+      },
+    },
+    problems: [400, 401, 403, 404, 409, 429, 502, 503],
+  }),
   unregister: describe({
     service,
     summary: "Forget a corpus",
-    description: "Searches don't find it any more when this answers; what it stands for stays.",
+    description:
+      "Searches don't find it any more when this answers; an index that was made for it goes, what it stands for stays.",
     answers: { 204: { description: "Forgotten" } },
     problems: [400, 401, 403, 404, 429, 503],
   }),

@@ -13,6 +13,7 @@ import {
   type Downgrade,
   type DowngradeRequest,
   type GuardedMatrixd,
+  KINDS,
   type Kind,
   LIST_LIMIT,
   type MatrixFound,
@@ -63,13 +64,15 @@ export class Matrix implements GuardedMatrixd {
     this.#options = options;
   }
 
-  register(corpus: CorpusDefinition): Promise<CorpusInfo> {
+  register(corpus: CorpusDefinition, scopes: readonly string[] = EVERYTHING): Promise<CorpusInfo> {
     return this.#inTurn(async () => {
       const { store, max_corpora, now_ms } = this.#options;
-      refuseIncomplete(corpus);
+      refuseForeignParts(corpus);
       const before = store.corpora.get(corpus.name);
       const created_at = before?.created_at ?? new Date(now_ms()).toISOString();
       const registered = { ...corpus, weight: corpus.weight ?? 1, created_at };
+      const lacking = this.#lacking(registered, scopes);
+      if (lacking !== undefined) throw new LakeError("forbidden", lacking);
       if (before) {
         if (!isDeepStrictEqual(before, registered))
           throw new LakeError(
@@ -83,9 +86,9 @@ export class Matrix implements GuardedMatrixd {
           "resource_limit",
           `There may be at most ${max_corpora} corpora (matrixd.max_corpora).`,
         );
-      const standing = await this.#readerOf(registered).standing(registered);
+      await this.#readerOf(registered).begin(registered);
       await store.put(registered);
-      return { ...registered, ...standing };
+      return this.#told(registered);
     });
   }
 
@@ -101,11 +104,17 @@ export class Matrix implements GuardedMatrixd {
     return this.#told(this.#known(name));
   }
 
+  async refresh(name: string): Promise<CorpusInfo> {
+    const corpus = this.#known(name);
+    await this.#readerOf(corpus).refresh(corpus);
+    return this.#told(corpus);
+  }
+
   unregister(name: string): Promise<void> {
     return this.#inTurn(async () => {
       const corpus = this.#known(name);
+      await this.#readerOf(corpus).end(corpus);
       await this.#options.store.remove(name);
-      this.#readerOf(corpus).forget(name);
     });
   }
 
@@ -184,15 +193,19 @@ export class Matrix implements GuardedMatrixd {
     const corpora: RegisteredCorpus[] = [];
     const warnings: Warning[] = [];
     for (const corpus of asked) {
-      const { scope } = this.#readerOf(corpus);
-      if (scopes.includes("*") || scopes.includes(scope)) corpora.push(corpus);
-      else {
-        const message = `The key lacks the scope ${scope}, which reading corpus "${corpus.name}" needs.`;
-        if (names) throw new LakeError("forbidden", message);
-        warnings.push({ corpus: corpus.name, code: "forbidden", message });
-      }
+      const message = this.#lacking(corpus, scopes);
+      if (message === undefined) corpora.push(corpus);
+      else if (names) throw new LakeError("forbidden", message);
+      else warnings.push({ corpus: corpus.name, code: "forbidden", message });
     }
     return { corpora, warnings };
+  }
+
+  /** What these scopes lack to read a corpus; undefined where nothing. */
+  #lacking(corpus: RegisteredCorpus, scopes: readonly string[]): string | undefined {
+    const { scope } = this.#readerOf(corpus);
+    if (scopes.includes("*") || scopes.includes(scope)) return undefined;
+    return `The key lacks the scope ${scope}, which reading corpus "${corpus.name}" needs.`;
   }
 
   async #told(corpus: RegisteredCorpus): Promise<CorpusInfo> {
@@ -227,7 +240,9 @@ export class Matrix implements GuardedMatrixd {
   }
 }
 
-function refuseIncomplete({ kind, index }: CorpusDefinition): void {
-  if (kind === "index" && index === undefined)
-    throw new LakeError("invalid", "A corpus of kind `index` needs `index`, the name of a vector index.");
+/** A part of another kind would be kept and mean nothing. */
+function refuseForeignParts(corpus: CorpusDefinition): void {
+  for (const kind of KINDS)
+    if (kind !== corpus.kind && corpus[kind] !== undefined)
+      throw new LakeError("invalid", `A corpus of kind \`${corpus.kind}\` has no \`${kind}\`.`);
 }

@@ -3,28 +3,38 @@ import { join } from "node:path";
 import { ConfigError } from "../../config.ts";
 import { LockHeldError } from "../../shared/lock.ts";
 import type { Service, ServiceContext } from "../../shared/service.ts";
+import type { Catalogd } from "../catalogd/schema.ts";
 import type { Embedd } from "../embedd/schema.ts";
+import type { Pathwayd } from "../pathwayd/schema.ts";
 import type { Vectord } from "../vectord/schema.ts";
 import { Matrix } from "./domain.ts";
 import { IndexReader } from "./index_corpus.ts";
 import { Judgement } from "./judgement.ts";
 import { openOutcomeStore } from "./outcome_store.ts";
+import { PathwayReader } from "./pathway_corpus.ts";
 import { openPlaybookStore } from "./playbook_store.ts";
 import { Playbooks } from "./playbooks.ts";
 import { matrixdRoutes } from "./routes.ts";
 import type { Matrixd } from "./schema.ts";
 import { openCorpusStore } from "./store.ts";
+import { TableReader } from "./table_corpus.ts";
 
 const FOLDER = "matrix";
 
 export async function createMatrixd(
   context: ServiceContext,
-  { embedd, vectord }: { embedd: Embedd; vectord: Vectord },
+  neighbours: { catalogd: Catalogd; embedd: Embedd; vectord: Vectord; pathwayd: Pathwayd },
 ): Promise<Service<Matrixd>> {
   const { config, door } = context;
+  const { catalogd, embedd, vectord, pathwayd } = neighbours;
   const { max_corpora, max_searches, timeout_ms, max_chunks, min_outcomes } = config.matrixd;
   const { store, outcomes, playbooks, close } = await openAll(context);
-  const readers = { index: new IndexReader(vectord) };
+  const indexes = new IndexReader(vectord);
+  const readers = {
+    index: indexes,
+    pathway: new PathwayReader(pathwayd),
+    table: new TableReader({ vectord, catalogd, indexes }),
+  };
   const domain = new Matrix({
     store,
     readers,

@@ -6,6 +6,7 @@ import type { RegisteredCorpus } from "./store.ts";
 
 /** Soft matches are left to the merged hits: asked of each corpus they would cost as often as there are corpora. */
 const NO_SOFT_MATCHES = 0;
+const NOTHING_OF_ITS_OWN = { extra: 0, factor: 1 };
 
 export class IndexReader implements CorpusReader {
   readonly scope = "vectord:read";
@@ -17,64 +18,87 @@ export class IndexReader implements CorpusReader {
     this.#vectord = vectord;
   }
 
+  async begin(corpus: RegisteredCorpus): Promise<void> {
+    await this.#learn(corpus.name, indexOf(corpus));
+  }
+
   async standing(corpus: RegisteredCorpus): Promise<Standing> {
     const { state, items, model } = await this.#vectord.index(indexOf(corpus));
-    if (model === null) throw modelless(corpus);
+    if (model === null) throw modelless(indexOf(corpus));
     return { state: state === "ready" ? "ready" : "building", items, model };
   }
 
-  async search(corpus: RegisteredCorpus, question: Question): Promise<Candidate[]> {
-    const known = this.#models.get(corpus.name) ?? (await this.#learn(corpus));
-    const found = await this.#ask(corpus, question, known);
-    if (found.model === known) return candidatesOf(corpus, found);
-    // The index was made anew with another model: what a foreign vector found means nothing.
-    return candidatesOf(corpus, await this.#ask(corpus, question, await this.#learn(corpus)));
+  search(corpus: RegisteredCorpus, question: Question): Promise<Candidate[]> {
+    return this.searchIndex(corpus.name, indexOf(corpus), question);
   }
 
-  async fetch(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]> {
-    const model = this.#models.get(corpus.name) ?? (await this.#learn(corpus));
-    const query = floats(await question.vectorBy(model));
-    const { items } = await this.#vectord.get(indexOf(corpus), {
+  fetch(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]> {
+    return this.fetchFromIndex(corpus.name, indexOf(corpus), ids, question);
+  }
+
+  async refresh({ name }: RegisteredCorpus): Promise<void> {
+    throw new LakeError("invalid", `Corpus "${name}" is an index, which is always as new as its items.`);
+  }
+
+  async end({ name }: RegisteredCorpus): Promise<void> {
+    this.forget(name);
+  }
+
+  /** Forgets what is known of a corpus's index. */
+  forget(corpus: string): void {
+    this.#models.delete(corpus);
+  }
+
+  /** @throws LakeError vectord's, embedd's */
+  async searchIndex(corpus: string, index: string, question: Question): Promise<Candidate[]> {
+    const known = this.#models.get(corpus) ?? (await this.#learn(corpus, index));
+    const found = await this.#ask(corpus, index, question, known);
+    if (found.model === known) return candidatesOf(corpus, found);
+    // The index was made anew with another model: what a foreign vector found means nothing.
+    const learnt = await this.#learn(corpus, index);
+    return candidatesOf(corpus, await this.#ask(corpus, index, question, learnt));
+  }
+
+  /** @throws LakeError vectord's, embedd's */
+  async fetchFromIndex(
+    corpus: string,
+    index: string,
+    ids: readonly string[],
+    { vectorBy, k }: Question,
+  ): Promise<Candidate[]> {
+    const model = this.#models.get(corpus) ?? (await this.#learn(corpus, index));
+    const asked = await vectorBy(model);
+    const { items } = await this.#vectord.get(index, {
       ids: [...ids],
       include: ["metadata", "text", "vector"],
     });
     return items
-      .filter(({ vector }) => vector?.length === query.length)
+      .filter(({ vector }) => vector?.length === asked.length)
       .map(({ id, text = null, metadata = null, vector = [] }) => {
-        const likeness = cosine(query, vector);
-        return {
-          corpus: corpus.name,
-          id,
-          text,
-          metadata,
-          rank: question.k + 1,
-          score: likeness,
-          bm25: 0,
-          cosine: likeness,
-        };
+        const cosine = cosineOf(asked, vector);
+        const place = { rank: k + 1, score: cosine, bm25: 0, cosine };
+        return { corpus, id, text, metadata, ...place, ...NOTHING_OF_ITS_OWN };
       });
   }
 
-  forget(name: string): void {
-    this.#models.delete(name);
-  }
-
-  async #learn(corpus: RegisteredCorpus): Promise<string> {
-    this.forget(corpus.name);
-    const { model } = await this.#vectord.index(indexOf(corpus));
-    if (model === null) throw modelless(corpus);
-    this.#models.set(corpus.name, model);
+  async #learn(corpus: string, index: string): Promise<string> {
+    this.forget(corpus);
+    const { model } = await this.#vectord.index(index);
+    if (model === null) throw modelless(index);
+    this.#models.set(corpus, model);
     return model;
   }
 
   async #ask(
-    corpus: RegisteredCorpus,
+    corpus: string,
+    index: string,
     { text, k, filter, vectorBy }: Question,
     model: string,
   ): Promise<Found> {
+    const vector = await vectorBy(model);
     try {
-      return await this.#vectord.search(indexOf(corpus), {
-        vector: await vectorBy(model),
+      return await this.#vectord.search(index, {
+        vector: Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64"),
         hybrid: { text, soft: NO_SOFT_MATCHES },
         k,
         include: ["metadata", "text"],
@@ -82,15 +106,15 @@ export class IndexReader implements CorpusReader {
       });
     } catch (error) {
       // It may have been dropped and made anew with another dimension: look again the next time.
-      this.forget(corpus.name);
+      this.forget(corpus);
       throw error;
     }
   }
 }
 
-function candidatesOf({ name }: RegisteredCorpus, { results }: Found): Candidate[] {
+function candidatesOf(corpus: string, { results }: Found): Candidate[] {
   return results.map(({ id, text = null, metadata = null, score, ranks, sides }, at) => ({
-    corpus: name,
+    corpus,
     id,
     text,
     metadata,
@@ -98,33 +122,29 @@ function candidatesOf({ name }: RegisteredCorpus, { results }: Found): Candidate
     score,
     bm25: sides?.bm25 ?? 0,
     cosine: sides?.cosine ?? 0,
+    ...NOTHING_OF_ITS_OWN,
     ...(ranks ? { ranks } : {}),
   }));
 }
 
-/** @param base64 of little-endian f32 */
-function floats(base64: string): Float32Array {
-  const bytes = Buffer.from(base64, "base64");
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-}
-
-function cosine(a: Float32Array, b: readonly number[]): number {
-  let [product, of_a, of_b] = [0, 0, 0];
+function cosineOf(a: Float32Array, b: readonly number[]): number {
+  let [dot, of_a, of_b] = [0, 0, 0];
   for (const [at, value] of b.entries()) {
-    const other = a[at] as number;
-    product += other * value;
+    const other = a[at] ?? 0;
+    dot += value * other;
     of_a += other * other;
     of_b += value * value;
   }
-  return of_a * of_b === 0 ? 0 : product / Math.sqrt(of_a * of_b);
+  return of_a * of_b === 0 ? 0 : dot / Math.sqrt(of_a * of_b);
 }
 
-function indexOf({ name, index }: RegisteredCorpus): string {
-  if (index === undefined) throw new Error(`corpus ${name} names no index`);
+function indexOf({ index }: RegisteredCorpus): string {
+  if (index === undefined)
+    throw new LakeError("invalid", "A corpus of kind `index` needs `index`, the name of a vector index.");
   return index;
 }
 
-function modelless({ index }: RegisteredCorpus): LakeError {
+function modelless(index: string): LakeError {
   return new LakeError(
     "invalid",
     `Index "${index}" has no model, so that a query's words can't be compared with its vectors: make it with one.`,

@@ -8,6 +8,9 @@ import type { Candidate } from "./corpus.ts";
 /** Those of vectord's hybrid search, so that one corpus alone is ranked as its index ranks it. */
 const WEIGHTS = { bm25: 0.3, cosine: 0.7 };
 
+/** Of the merged hits so many are looked at again, one way or another, unless more are wanted. */
+export const RERANKED = 100;
+
 /** A candidate on its way through the stages, with the score of the last one. */
 export interface Merged {
   readonly candidate: Candidate;
@@ -20,7 +23,8 @@ export interface Ranking {
 }
 
 /**
- * A candidate's score is its corpus's weight × (0.3 × BM25 ⁄ the highest of all + 0.7 × cosine).
+ * A candidate's score is its corpus's weight × its own factor × (0.3 × BM25 ⁄ the highest of all + 0.7 × cosine + what
+ * its corpus adds).
  * @returns all candidates, best first
  */
 export function merge(rankings: readonly Ranking[], weightOf: (corpus: string) => number): Merged[] {
@@ -28,7 +32,8 @@ export function merge(rankings: readonly Ranking[], weightOf: (corpus: string) =
   const highest = candidates.reduce((most, { bm25 }) => Math.max(most, bm25), 0) || 1;
   return candidates
     .map((candidate) => {
-      const score = (WEIGHTS.bm25 * candidate.bm25) / highest + WEIGHTS.cosine * candidate.cosine;
+      const { bm25, cosine, extra, factor } = candidate;
+      const score = factor * ((WEIGHTS.bm25 * bm25) / highest + WEIGHTS.cosine * cosine + extra);
       return { candidate, score: weightOf(candidate.corpus) * score };
     })
     .sort(byScore);

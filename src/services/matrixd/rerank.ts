@@ -5,10 +5,8 @@
  */
 import type { Embedd } from "../embedd/schema.ts";
 import { tokensOf } from "./budget.ts";
-import { byScore, type Merged } from "./merge.ts";
+import { byScore, type Merged, RERANKED } from "./merge.ts";
 
-/** Looked at again, unless more hits are wanted. */
-const RERANKED = 100;
 /** Texts of up to so many tokens weigh in full. */
 const SHORT_TOKENS = 48;
 /** Keeps the texts of one call well within a JSON body. */

@@ -25,8 +25,8 @@ export function matrixdRoutes(domain: GuardedMatrixd, door: Door) {
   return new Elysia({ normalize: false })
     .post(
       "/matrix/corpora",
-      async ({ body, set }) => {
-        const made = await domain.register(body);
+      async ({ body, request, set }) => {
+        const made = await domain.register(body, door.principal(request).scopes);
         set.status = made.existing ? 200 : 201;
         return made;
       },
@@ -42,6 +42,15 @@ export function matrixdRoutes(domain: GuardedMatrixd, door: Door) {
       ...reads,
       detail: documentation.corpus,
     })
+    .post(
+      "/matrix/corpora/:name/refresh",
+      async ({ params, set }) => {
+        const corpus = await domain.refresh(params.name);
+        set.status = 202;
+        return corpus;
+      },
+      { params: NameParams, ...writes, detail: documentation.refresh },
+    )
     .delete(
       "/matrix/corpora/:name",
       async ({ params, set }) => {

@@ -115,7 +115,7 @@ export class MatrixSearch {
 
   #question(): Question {
     const { query, k = DEFAULT_K, per_corpus_k = Math.max(k, PER_CORPUS_K), filter } = this.#query;
-    const vectors = new Map<string, Promise<string>>();
+    const vectors = new Map<string, Promise<Float32Array>>();
     return {
       text: query,
       k: per_corpus_k,
@@ -168,12 +168,12 @@ export class MatrixSearch {
     }
   }
 
-  async #embed(text: string, model: string): Promise<string> {
+  async #embed(text: string, model: string): Promise<Float32Array> {
     const { vectors } = await this.#options.embedd.embed({ texts: [text], model, truncate: true });
     const [vector] = vectors;
     if (vector === undefined)
       throw new LakeError("unavailable", `Model "${model}" made no vector of the query.`);
-    return Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64");
+    return vector;
   }
 
   /** The answers that playbooks of near queries speak for; none where they can't be asked. */
@@ -199,11 +199,9 @@ export class MatrixSearch {
     const asked = answered.flatMap(({ corpus }) => {
       const ids = wanted.get(corpus.name);
       const reader = this.#options.readerOf(corpus);
-      if (ids === undefined || !reader.fetch) return [];
-      return this.#unlessLate(
-        `What playbooks know of "${corpus.name}" is not brought in`,
-        [],
-        async () => (await reader.fetch?.(corpus, ids, question)) ?? [],
+      if (ids === undefined) return [];
+      return this.#unlessLate(`What playbooks know of "${corpus.name}" is not brought in`, [], () =>
+        reader.fetch(corpus, ids, question),
       );
     });
     const brought = await Promise.all(asked);
