@@ -96,6 +96,13 @@ async function compare(
   peer: Tuned,
 ): Promise<Row[]> {
   const { way, recall } = own_ways[own_way] as Tried;
+  const recalls =
+    `${ITEMS.toLocaleString("en")} real vectors of 384 numbers; recall@${K} ours ${recall.toFixed(3)} (${way.name}), ` +
+    `${peer.name} ${peer.best.recall.toFixed(3)} (${peer.best.way.name})`;
+  const loads =
+    `loaded until the index holds all: ours ${Math.round(ours.loaded_per_s)}, ` +
+    `theirs ${Math.round(peer.store.loaded_per_s)} vectors a second`;
+  const others = `other ways, recall and searches a second: ours ${told(own_ways)}; theirs ${told(peer.tried)}`;
   const rows: Row[] = [];
   for (const clients of CLIENTS) {
     const own: number[] = [];
@@ -105,16 +112,13 @@ async function compare(
       theirs.push(await searchesPerSecond(peer.best.way, clients));
     }
     const [a, b] = [median(own), median(theirs)];
+    const speeds = `ours ${list(own)}, theirs ${list(theirs)} a second`;
     rows.push({
       what: `searches a second, ${clients} ${clients === 1 ? "client" : "clients"}, against ${peer.name}`,
       target: `≥ ${TARGET} ×`,
       measured: `${(a / b).toFixed(2)} × (${Math.round(a)} to ${Math.round(b)} a second)`,
       met: a >= TARGET * b,
-      detail:
-        `${ITEMS.toLocaleString("en")} real vectors of 384 numbers; recall@${K} ours ${recall.toFixed(3)} (${way.name}), ` +
-        `${peer.name} ${peer.best.recall.toFixed(3)} (${peer.best.way.name}); searches a second: ours ${list(own)}, theirs ${list(theirs)}; ` +
-        `loaded until the index holds all: ours ${Math.round(ours.loaded_per_s)}, theirs ${Math.round(peer.store.loaded_per_s)} ` +
-        `vectors a second; other ways, recall and 8 clients: ours ${told(own_ways)}; theirs ${told(peer.tried)}`,
+      detail: clients === 1 ? `${recalls}; ${speeds}; ${loads}` : `${recalls}; ${speeds}; ${others}`,
     });
   }
   return rows;

@@ -20,8 +20,8 @@ export async function lakehouse(items: Rows, queries: Rows, k: number): Promise<
   }
   await settled(calls, NAME);
   const loaded_per_s = (1000 * items.count) / (performance.now() - from_ms);
-  const way = (name: string, vectors: readonly (number[] | string)[], ef?: number) => {
-    const bodies = vectors.map((vector) => JSON.stringify({ vector, k, include: [], ef }));
+  const way = (name: string, vectors: readonly (number[] | string)[]) => {
+    const bodies = vectors.map((vector) => JSON.stringify({ vector, k, include: [] }));
     const ask = async (at: number) => {
       const found = (await post(`${url}/search`, bodies[at] as string)) as { results: { id: string }[] };
       return found.results.map(({ id }) => id);
@@ -31,11 +31,7 @@ export async function lakehouse(items: Rows, queries: Rows, k: number): Promise<
   const base64 = range(0, queries.count).map((at) => queries.base64(at));
   return {
     loaded_per_s,
-    ways: [
-      way("default ef, base64", base64),
-      way("default ef, arrays of numbers", asNumbers(queries)),
-      ...[32, 64].map((ef) => way(`ef ${ef}, base64`, base64, ef)),
-    ],
+    ways: [way("default ef, base64", base64), way("default ef, arrays of numbers", asNumbers(queries))],
     stop: async () => {
       await lake.stop();
       rmSync(lake.data_dir, { recursive: true, force: true });
