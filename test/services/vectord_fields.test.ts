@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { Bits, SlotSet } from "../../src/services/vectord/bits.ts";
-import { readFilter } from "../../src/services/vectord/filter.ts";
 import type { Filter, IndexInfo } from "../../src/services/vectord/schema.ts";
 import { Shelf } from "../../src/services/vectord/shelf.ts";
+import { readFilter } from "../../src/shared/filter.ts";
 import { inBothCompositions, startHouse } from "../support/house.ts";
 import { idsOf, type Problem, seeded, settled, vectorsAt } from "../support/vectors.ts";
 

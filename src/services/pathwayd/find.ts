@@ -3,9 +3,10 @@
  * of each trace. What the index answers is checked against the truth in memory.
  */
 import { LakeError, messageOf } from "../../shared/errors.ts";
+import { holds, readFilter } from "../../shared/filter.ts";
 import type { Hit, Found as IndexFound, Vectord } from "../vectord/schema.ts";
 import { INDEX_NAME, type IndexLink } from "./index_link.ts";
-import { filterOf, readItemId, statesOf } from "./item.ts";
+import { filterOf, metadataOf, readItemId, statesOf } from "./item.ts";
 import { type Factors, factorsOf, scoreOf } from "./rank.ts";
 import type { Body } from "./records.ts";
 import { type Relevance, relevances } from "./relevance.ts";
@@ -69,8 +70,6 @@ export class Finder {
   }
 
   #newest(query: SearchQuery, at_ms: number): FoundTrace[] {
-    if (query.filter)
-      throw new LakeError("invalid", "filter needs a query; tags, kind, subject and scope do not.");
     const passes = passesOf(query, at_ms);
     const results: FoundTrace[] = [];
     for (const kept of this.#options.traces.newest()) {
@@ -86,7 +85,7 @@ export class Finder {
     const { traces } = this.#options;
     const { k = DEFAULT_K } = query;
     const passes = passesOf(query, at_ms);
-    const { results: hits } = await this.#ask(query, at_ms, Math.max(POOL, k * POOL_FOR_EACH));
+    const hits = await this.#ask(query, at_ms, Math.max(POOL, k * POOL_FOR_EACH));
     const candidates = hits.flatMap((hit) => {
       const { uid, version: number } = readItemId(hit.id);
       const kept = traces.get(uid);
@@ -111,7 +110,7 @@ export class Finder {
       }));
   }
 
-  #ask(query: SearchQuery & { query: string }, at_ms: number, k: number): Promise<IndexFound> {
+  #ask(query: SearchQuery & { query: string }, at_ms: number, k: number): Promise<Hit[]> {
     const { vectord, traces } = this.#options;
     return this.#asked(() =>
       vectord.search(INDEX_NAME, {
@@ -128,7 +127,7 @@ export class Finder {
   /** Live traces of exactly this scope that are near in meaning, nearest first. @throws LakeError unavailable */
   async similar({ content, scope = {} }: Body, above: number): Promise<{ uid: string; score: number }[]> {
     const { vectord, traces, now_ms } = this.#options;
-    const { results } = await this.#asked(() =>
+    const hits = await this.#asked(() =>
       vectord.search(INDEX_NAME, {
         text: textOf(content).slice(0, MAX_QUERY_CHARS),
         k: SIMILAR,
@@ -137,7 +136,7 @@ export class Finder {
       }),
     );
     const passes = passesOf({ scope }, now_ms());
-    return results.flatMap(({ id, score }) => {
+    return hits.flatMap(({ id, score }) => {
       const { uid } = readItemId(id);
       const kept = traces.get(uid);
       const is_same = kept && passes(kept, presentOf(kept)) && scopeId(kept.scope) === scopeId(scope);
@@ -146,12 +145,13 @@ export class Finder {
   }
 
   /** Asks the index once it is there. @throws LakeError unavailable where it can't be asked, or vectord's */
-  async #asked(ask: () => Promise<IndexFound>): Promise<IndexFound> {
-    const { link, wait_ms } = this.#options;
+  async #asked(ask: () => Promise<IndexFound>): Promise<Hit[]> {
+    const { link, wait_ms, traces } = this.#options;
+    if (traces.size === 0) return [];
     if (!(await link.ready(wait_ms)))
       throw unavailable(link.failure ?? `it is being made (${link.waiting} versions to go)`);
     try {
-      return await ask();
+      return (await ask()).results;
     } catch (error) {
       const code = error instanceof LakeError ? error.code : "internal";
       if (code === "not_found") link.lost(messageOf(error));
@@ -183,11 +183,15 @@ function explained({ hit, hybrid_rank, parts, factors }: Judged, rank: number): 
   };
 }
 
-/** Whether a version is what a search asks for: the truth, whatever the index says. */
+/**
+ * Whether a version is what a search asks for: the truth, whatever the index says.
+ * @throws LakeError invalid (the filter)
+ */
 export function passesOf(query: SearchQuery, at_ms: number): (kept: Kept, version: Version) => boolean {
   const states = statesOf(query);
   const scope = Object.entries(query.scope ?? {});
-  const { tags = [], kind, subject, as_of } = query;
+  const { tags = [], kind, subject, as_of, filter } = query;
+  const tree = filter && readFilter(filter);
   return (kept, version) => {
     const { body, state } = version;
     const wanted = as_of === undefined ? presentOf(kept) : versionAt(kept, at_ms);
@@ -198,7 +202,8 @@ export function passesOf(query: SearchQuery, at_ms: number): (kept: Kept, versio
       (kind === undefined || body.kind === kind) &&
       (subject === undefined || body.subject === subject) &&
       tags.every((it) => body.tags?.includes(it)) &&
-      scope.every(([label, value]) => kept.scope[label] === value)
+      scope.every(([label, value]) => kept.scope[label] === value) &&
+      (tree === undefined || holds(tree, metadataOf(kept, version)))
     );
   };
 }

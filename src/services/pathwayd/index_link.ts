@@ -52,6 +52,9 @@ export class IndexLink {
   #is_ready = false;
   #is_closed = false;
   #generation: string | undefined;
+  #must_rebuild = false;
+  /** Made anew, and not found whole yet. */
+  #is_anew = false;
   #noted_ms = 0;
   /** Nobody waits for it but the end. */
   #noting: Promise<void> = Promise.resolve();
@@ -107,6 +110,7 @@ export class IndexLink {
     this.#options.log.warn({ reason }, "the search index is made anew");
     this.#is_ready = false;
     this.#generation = undefined;
+    this.#must_rebuild = true;
     this.start();
   }
 
@@ -139,7 +143,11 @@ export class IndexLink {
 
   async #run(): Promise<void> {
     try {
-      if (this.#generation === undefined) await this.#open();
+      if (this.#generation === undefined) {
+        this.#is_ready = this.#isNothing();
+        if (this.#is_ready) return;
+        await this.#open();
+      }
       while (this.#dirty.size > 0 && !this.#is_closed) await this.#flush();
       if (!this.#is_ready && !this.#is_closed) await this.#check();
       this.#retry_ms = FIRST_RETRY_MS;
@@ -148,6 +156,12 @@ export class IndexLink {
     } catch (error) {
       this.#failed(error);
     }
+  }
+
+  /** Where nothing was ever remembered, no index is made. */
+  #isNothing(): boolean {
+    const { count, watermark } = this.#options;
+    return count() === 0 && this.#dirty.size === 0 && watermark.mark === undefined;
   }
 
   #failed(error: unknown): void {
@@ -171,7 +185,7 @@ export class IndexLink {
     const { vectord, watermark, model, everything, applied_seq } = this.#options;
     const { mark } = watermark;
     // A mark ahead of the journal is of records that a power cut took.
-    if (mark && mark.seq <= applied_seq() && (await this.#isThere(mark.generation))) {
+    if (!this.#must_rebuild && mark && mark.seq <= applied_seq() && (await this.#isThere(mark.generation))) {
       this.#generation = mark.generation;
       return;
     }
@@ -185,6 +199,8 @@ export class IndexLink {
     this.#dirty.clear();
     for (const { uid, version } of everything()) this.#dirty.touch(itemId(uid, version), 0, true);
     await watermark.write({ generation, seq: 0 });
+    this.#must_rebuild = false;
+    this.#is_anew = true;
     this.#generation = generation;
   }
 
@@ -207,8 +223,15 @@ export class IndexLink {
     const expected = this.#options.count() - this.#refused.size + 1;
     if (items === expected) {
       this.#is_ready = true;
+      this.#is_anew = false;
       this.#failure = undefined;
-    } else this.lost(`it holds ${items} items, not ${expected}`);
+      return;
+    }
+    const reason = `it holds ${items} items, not ${expected}`;
+    const is_anew = this.#is_anew;
+    this.lost(reason);
+    // Again and again would be for ever: then it is tried as seldom as what can't be reached.
+    if (is_anew) throw new Error(`the search index was made anew, and ${reason}`);
   }
 
   async #flush(): Promise<void> {

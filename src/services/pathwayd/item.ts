@@ -29,29 +29,31 @@ export function readItemId(id: string): { uid: string; version: number } {
 }
 
 export function itemOf(kept: Kept, version: Version): NewItem {
+  const text = indexText(version.body).slice(0, MAX_TEXT_CHARS);
+  return { id: itemId(kept.uid, version.version), text, metadata: metadataOf(kept, version) };
+}
+
+/** What filters are asked of. */
+export function metadataOf(kept: Kept, version: Version): Record<string, unknown> {
   const { body, state } = version;
   const { from_ms, to_ms, expires_ms } = validity(version);
   const is_present = presentOf(kept) === version;
   return {
-    id: itemId(kept.uid, version.version),
-    text: indexText(body).slice(0, MAX_TEXT_CHARS),
-    metadata: {
-      uid: kept.uid,
-      version: version.version,
-      // Of the present version only, so that the common search asks for one value.
-      ...(is_present ? { now: state } : {}),
-      state,
-      ...(body.kind === undefined ? {} : { kind: body.kind }),
-      ...(body.tags && body.tags.length > 0 ? { tags: body.tags } : {}),
-      ...(body.subject === undefined ? {} : { subject: body.subject }),
-      ...(body.source === undefined ? {} : { source: body.source }),
-      ...(Object.keys(kept.scope).length === 0 ? {} : { scope: kept.scope }),
-      valid_from: from_ms,
-      valid_to: to_ms,
-      expires: expires_ms,
-      known_from: version.at_ms,
-      known_to: knownTo(kept, version),
-    },
+    uid: kept.uid,
+    version: version.version,
+    // Of the present version only, so that the common search asks for one value.
+    ...(is_present ? { now: state } : {}),
+    state,
+    ...(body.kind === undefined ? {} : { kind: body.kind }),
+    ...(body.tags && body.tags.length > 0 ? { tags: body.tags } : {}),
+    ...(body.subject === undefined ? {} : { subject: body.subject }),
+    ...(body.source === undefined ? {} : { source: body.source }),
+    ...(Object.keys(kept.scope).length === 0 ? {} : { scope: kept.scope }),
+    valid_from: from_ms,
+    valid_to: to_ms,
+    expires: expires_ms,
+    known_from: version.at_ms,
+    known_to: knownTo(kept, version),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The declared fields of one index, and what a filter lets through by them. */
+
+import type { FilterTree, Metadata, Question } from "../../shared/filter.ts";
 import { Bits } from "./bits.ts";
-import type { FilterTree, Metadata, Question } from "./filter.ts";
 import { Postings } from "./postings.ts";
 
 /** Slots of a field declared later that are read in one go: what a search may have to wait for. */

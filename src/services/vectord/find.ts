@@ -3,10 +3,11 @@
  * that the filter lets through where that is cheaper than the graph, and else takes ever more from the graph
  * until enough of them pass.
  */
+
+import type { FilterTree } from "../../shared/filter.ts";
 import { Best } from "./best.ts";
 import type { Bits } from "./bits.ts";
 import type { Deadline } from "./deadline.ts";
-import type { FilterTree } from "./filter.ts";
 import type { Graph } from "./graph.ts";
 import { DEFAULT_WEIGHTS, type Metric } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";

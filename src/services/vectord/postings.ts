@@ -2,9 +2,17 @@
  * One declared field of an index: which slots hold each of its values, so that a filter on it asks no item.
  * Derived from the metadata, and kept with every write.
  */
+
+import {
+  type Existence,
+  type Metadata,
+  type RangeTest,
+  readPath,
+  type Test,
+  valuesAt,
+} from "../../shared/filter.ts";
+import type { Scalar } from "../../shared/filter_schema.ts";
 import { Bits, SlotSet } from "./bits.ts";
-import { type Existence, type Metadata, type RangeTest, readPath, type Test, valuesAt } from "./filter.ts";
-import type { Scalar } from "./filter_schema.ts";
 
 interface Posting {
   readonly value: Scalar;

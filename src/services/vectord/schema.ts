@@ -1,10 +1,10 @@
 /** vectord's limits, wire shapes and interface: named indexes of vectors with metadata and text. */
 import { type Static, t } from "elysia";
-import { FieldKey, type Filter, FilterSchema } from "./filter_schema.ts";
+import { FieldKey, type Filter, FilterSchema } from "../../shared/filter_schema.ts";
 import type { VectorMoves } from "./moving_schema.ts";
 import { type FromTable, fromTableBody, SourceSchema, type VectorTables } from "./tables_schema.ts";
 
-export type { Filter } from "./filter_schema.ts";
+export type { Filter } from "../../shared/filter_schema.ts";
 export type { Restored, RestoreQuery, Snapshot, SnapshotQuery } from "./moving_schema.ts";
 
 export const LIST_LIMIT = 100;

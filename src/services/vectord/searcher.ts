@@ -1,8 +1,8 @@
 /** The Worker that searches: holds the vectors and the graphs, and lets these grow between two searches. */
 import { join } from "node:path";
 import { LakeError } from "../../shared/errors.ts";
+import { readFilter } from "../../shared/filter.ts";
 import { Deadline } from "./deadline.ts";
-import { readFilter } from "./filter.ts";
 import { find, type HybridQuestion } from "./find.ts";
 import { folderBytes, itemsPath } from "./folders.ts";
 import { Graph } from "./graph.ts";

@@ -1,7 +1,8 @@
 /** The items of one index in memory, for comparing and filtering: a slot each, used again when it is free. */
+
+import type { FilterTree, Metadata } from "../../shared/filter.ts";
 import { Bits } from "./bits.ts";
 import { Fields } from "./fields.ts";
-import type { FilterTree, Metadata } from "./filter.ts";
 import type { StoredItem } from "./store.ts";
 import { normOf } from "./vectors.ts";
 

@@ -1,6 +1,6 @@
 /** Filters on metadata: judged once, then asked of each item. */
 import { Value } from "@sinclair/typebox/value";
-import { LakeError } from "../../shared/errors.ts";
+import { LakeError } from "./errors.ts";
 import {
   type Clause,
   type Condition,
@@ -41,6 +41,15 @@ const MAX_DEPTH = 8;
 /** @throws LakeError invalid, naming the clause */
 export function readFilter(filter: Filter): FilterTree {
   return readTree(filter, "filter", 1);
+}
+
+/** Whether a filter lets an item through. */
+export function holds(tree: FilterTree, metadata: Metadata): boolean {
+  const one = (clause: FilterTree | Question) =>
+    "must" in clause ? holds(clause, metadata) : clause.passes(metadata);
+  return (
+    tree.must.every(one) && (tree.should.length === 0 || tree.should.some(one)) && !tree.must_not.some(one)
+  );
 }
 
 function readTree(filter: Filter, path: string, depth: number): FilterTree {
