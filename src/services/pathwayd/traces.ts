@@ -48,7 +48,8 @@ export class Traces {
   /** In the order of their creation, once sorted. */
   readonly #created: Kept[] = [];
   #is_sorted = true;
-  #orphans = 0;
+  /** Records of a trace that is not there: damage, unless it turns out to be forgotten. */
+  readonly #orphans = new Map<string, number>();
   #versions = 0;
   #bounded = 0;
   #past = 0;
@@ -73,7 +74,7 @@ export class Traces {
   }
   /** Records of traces whose own beginning is missing. */
   get orphans(): number {
-    return this.#orphans;
+    return this.#orphans.values().reduce((sum, count) => sum + count, 0);
   }
   get forgotten(): ReadonlyMap<string, Tombstone> {
     return this.#forgotten;
@@ -210,7 +211,7 @@ export class Traces {
   ): void {
     const kept = this.#kept.get(uid);
     if (!kept) {
-      if (!this.#forgotten.has(uid)) this.#orphans++;
+      this.#orphan(uid);
       return;
     }
     const before = presentOf(kept);
@@ -228,7 +229,11 @@ export class Traces {
   #use(uid: string, use: Use): void {
     const kept = this.#kept.get(uid);
     if (kept) kept.uses = withUse(kept.uses, use);
-    else if (!this.#forgotten.has(uid)) this.#orphans++;
+    else this.#orphan(uid);
+  }
+
+  #orphan(uid: string): void {
+    if (!this.#forgotten.has(uid)) this.#orphans.set(uid, (this.#orphans.get(uid) ?? 0) + 1);
   }
 
   #forget(
@@ -237,6 +242,7 @@ export class Traces {
     seq: number,
   ): void {
     if (this.#forgotten.has(uid)) return;
+    this.#orphans.delete(uid);
     const kept = this.#kept.get(uid);
     this.#forgotten.set(uid, {
       uid,
