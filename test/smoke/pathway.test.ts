@@ -18,12 +18,12 @@ inBothCompositionsOfProcesses("smoke pathway", (start) => {
     const second = await calls.revise({ uid: first.uid, content: "Ada lives in Bergen" });
     const answers = async () => ({
       now: contentsOf(await calls.search({ query: "where does Ada live", scope })),
-      then: contentsOf(await calls.search({ query: "where does Ada live", scope, as_of: then, exact: true })),
+      earlier: contentsOf(await calls.search({ query: "where does Ada live", scope, as_of: then, exact: true })),
       retired: await calls.get(wrong.uid),
       history: await calls.history(second.uid),
     });
     const before = await answers();
-    expect([before.now, before.then]).toEqual([["Ada lives in Bergen"], ["Ada lives in Oslo"]]);
+    expect([before.now, before.earlier]).toEqual([["Ada lives in Bergen"], ["Ada lives in Oslo"]]);
     expect(before.retired).toMatchObject({ state: "retired", outcome: { failures: 1 } });
     const target = lake.targetOf("pathwayd");
     await lake.kill(target, "SIGKILL");
