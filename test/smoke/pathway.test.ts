@@ -18,7 +18,9 @@ inBothCompositionsOfProcesses("smoke pathway", (start) => {
     const second = await calls.revise({ uid: first.uid, content: "Ada lives in Bergen" });
     const answers = async () => ({
       now: contentsOf(await calls.search({ query: "where does Ada live", scope })),
-      earlier: contentsOf(await calls.search({ query: "where does Ada live", scope, as_of: then, exact: true })),
+      earlier: contentsOf(
+        await calls.search({ query: "where does Ada live", scope, as_of: then, exact: true }),
+      ),
       retired: await calls.get(wrong.uid),
       history: await calls.history(second.uid),
     });
