@@ -30,6 +30,14 @@ test("a Worker's death fails what it was asked, and nothing after", async () => 
   expect(link.fault).toBeUndefined();
 });
 
+test("a Worker that died is soon ready again, whether or not anyone asks", async () => {
+  const link = start(false);
+  await expect(link.ask({ text: "die" })).rejects.toThrow("it ended");
+  expect(link.fault).toBeDefined();
+  while (link.fault !== undefined) await Bun.sleep(10);
+  expect(await link.ask<string>({ text: "hello" })).toBe("hello");
+});
+
 test("a Worker that can't start says why, each time", async () => {
   const link = start(true);
   for (const _ of [1, 2])

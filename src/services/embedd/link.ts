@@ -1,6 +1,6 @@
 /**
  * The service's side of one Worker: started when first needed, asked many things at a time, and started
- * again by the next question after it has died.
+ * again after it has died, by the next question or soon by itself.
  */
 import { LakeError } from "../../shared/errors.ts";
 
@@ -8,6 +8,9 @@ import { LakeError } from "../../shared/errors.ts";
 export type Reply<Result> = { id: number } & ({ result: Result } | { cause: string });
 /** What every Worker says first: that it is ready, or why it can't be. */
 export type Hello = { ready: true } | { ready: false; reason: string; cause?: string };
+
+/** After the death of a Worker that had been ready: a pace that a Worker which keeps dying can't outrun. */
+const REVIVE_AFTER_MS = 500;
 
 interface Pending {
   resolve(result: unknown): void;
@@ -26,6 +29,8 @@ export class Link {
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #last_id = 0;
+  #was_ready = false;
+  #reviving: ReturnType<typeof setTimeout> | undefined;
   /** Why it could not start or died; undefined again once it has started. */
   fault: string | undefined;
 
@@ -38,11 +43,15 @@ export class Link {
     if (this.#worker) return;
     const worker = new Worker(this.#options.entry, { smol: true, ref: false });
     this.#worker = worker;
+    this.#was_ready = false;
+    clearTimeout(this.#reviving);
     worker.postMessage({ settings: this.#options.settings });
     worker.onmessage = ({ data }: MessageEvent<Hello | Reply<unknown>>) => {
       if (!("ready" in data)) this.#settle(data);
-      else if (data.ready) this.fault = undefined;
-      else this.#fail(worker, data.reason, data.cause);
+      else if (data.ready) {
+        this.#was_ready = true;
+        this.fault = undefined;
+      } else this.#fail(worker, data.reason, data.cause);
     };
     worker.onerror = (event) => {
       event.preventDefault();
@@ -72,6 +81,7 @@ export class Link {
   close(): void {
     const worker = this.#worker;
     if (worker) this.#fail(worker, "it is stopping");
+    clearTimeout(this.#reviving);
   }
 
   #settle(reply: Reply<unknown>): void {
@@ -80,7 +90,7 @@ export class Link {
     else pending?.reject(new LakeError("unavailable", `${this.#options.title} failed.`, {}, reply.cause));
   }
 
-  /** Everything asked fails, and the next question starts a new Worker. */
+  /** Everything asked fails. One that never got ready waits for a question to try again. */
   #fail(worker: Worker, reason: string, cause?: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
@@ -88,5 +98,8 @@ export class Link {
     worker.terminate();
     for (const { reject } of this.#pending.values())
       reject(new LakeError("unavailable", this.fault, {}, cause));
+    if (!this.#was_ready) return;
+    this.#reviving = setTimeout(() => this.start(), REVIVE_AFTER_MS);
+    this.#reviving.unref();
   }
 }
