@@ -42,6 +42,7 @@ export async function createVectord(
     url: new URL(file, import.meta.url),
     max_waiting: settings.queue,
     died: (reason: string) => log.error({ worker: name, reason }, "a worker failed"),
+    warned: (reason: string) => log.warn({ worker: name, reason }, "a worker could not do all it wanted"),
   });
   const writer = new Line<WriterApi>(line("writer", "./writer.ts"));
   const searcher = new Line<SearcherApi>(line("searcher", "./searcher.ts"));

@@ -1,5 +1,6 @@
 /** Asking a Worker: calls by name, answered in their own time, errors in our words, a bounded number waiting. */
 import { LakeError, messageOf } from "../../shared/errors.ts";
+import { diskFault } from "./disk.ts";
 
 type Method = (...args: never[]) => unknown;
 /** What a Worker can be asked, by name. */
@@ -11,6 +12,7 @@ interface Call {
   readonly args: readonly unknown[];
 }
 type Reply =
+  | { readonly warning: string }
   | { readonly id: number; readonly value: unknown }
   | {
       readonly id: number;
@@ -25,6 +27,8 @@ export interface LineOptions {
   /** Calls without an answer, at most. */
   readonly max_waiting: number;
   died(reason: string): void;
+  /** Told what the Worker could not do, that nobody waits for. */
+  warned(reason: string): void;
 }
 
 export class Line<T extends Api<T>> {
@@ -93,6 +97,10 @@ export class Line<T extends Api<T>> {
   }
 
   #take(reply: Reply): void {
+    if ("warning" in reply) {
+      this.#options.warned(reply.warning);
+      return;
+    }
     const answer = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if (!("code" in reply)) answer?.resolve(reply.value);
@@ -111,11 +119,16 @@ export class Line<T extends Api<T>> {
   }
 }
 
+/** In the Worker: tells the log of something that nobody waits for. */
+export function warn(warning: string): void {
+  postMessage({ warning } satisfies Reply);
+}
+
 /** The Worker's end: answers calls one after another; one that takes its time in pieces lets others in between. */
 export function serve<T extends Api<T>>(api: T): void {
   const methods = api as Record<string, Method>;
   const refuse = (id: number, error: unknown) => {
-    const known = error instanceof LakeError ? error : undefined;
+    const known = error instanceof LakeError ? error : diskFault(error);
     postMessage({
       id,
       code: known?.code ?? "internal",

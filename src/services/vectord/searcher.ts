@@ -1,12 +1,12 @@
 /** The Worker that searches: holds the vectors and the graphs, and lets these grow between two searches. */
 import { join } from "node:path";
-import { LakeError } from "../../shared/errors.ts";
+import { LakeError, messageOf } from "../../shared/errors.ts";
 import { readFilter } from "../../shared/filter.ts";
 import { Deadline } from "./deadline.ts";
 import { find, type HybridQuestion } from "./find.ts";
 import { folderBytes, itemsPath } from "./folders.ts";
 import { Graph } from "./graph.ts";
-import { serve } from "./line.ts";
+import { serve, warn } from "./line.ts";
 import type { Filter, GetQuery, Hit, Include, IndexInfo, Item, SearchQuery } from "./schema.ts";
 import { Shelf } from "./shelf.ts";
 import { ItemReader } from "./store.ts";
@@ -150,7 +150,8 @@ const api = {
   },
   /** Saves the graph, where that takes no more than writing it. */
   save(name: string): void {
-    save(known(name));
+    const it = known(name);
+    if (it.graph.is_settled) save(it);
   },
   /** Frees the graph and its file of vectors whose items are no more. */
   erase(name: string): void {
@@ -183,8 +184,8 @@ const api = {
   },
   close(): void {
     for (const it of held.values()) {
+      save(it);
       clearTimeout(it.save);
-      if (it.graph.is_unsaved) it.graph.save();
       it.words.close();
       it.reader.close();
     }
@@ -247,11 +248,20 @@ function pump(): void {
 
 function saveLater(it: Held): void {
   clearTimeout(it.save);
-  it.save = setTimeout(() => save(it), settings.save_after_ms);
+  it.save = setTimeout(() => {
+    if (it.graph.is_settled) save(it);
+  }, settings.save_after_ms);
 }
 
-function save({ graph }: Held): void {
-  if (graph.is_settled && graph.is_unsaved) graph.save();
+/** What can't be saved now, as on a full disk, is tried again: the graph is derived, and searches go on. */
+function save(it: Held): void {
+  if (!it.graph.is_unsaved) return;
+  try {
+    it.graph.save();
+  } catch (error) {
+    warn(`The graph of index "${it.name}" can't be saved: ${messageOf(error)}`);
+    saveLater(it);
+  }
 }
 
 serve(api);
