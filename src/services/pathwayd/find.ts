@@ -6,13 +6,12 @@ import { LakeError, messageOf } from "../../shared/errors.ts";
 import { holds, readFilter } from "../../shared/filter.ts";
 import type { Hit, Found as IndexFound, Vectord } from "../vectord/schema.ts";
 import { INDEX_NAME, type IndexLink } from "./index_link.ts";
-import { filterOf, metadataOf, readItemId, statesOf } from "./item.ts";
+import { filterOf, indexText, metadataOf, readItemId, statesOf } from "./item.ts";
 import { type Factors, factorsOf, scoreOf } from "./rank.ts";
 import type { Body } from "./records.ts";
 import { type Relevance, relevances } from "./relevance.ts";
 import type { Explain, Found, FoundTrace, SearchQuery } from "./schema.ts";
 import { DEFAULT_K, MAX_QUERY_CHARS } from "./search_schema.ts";
-import { textOf } from "./text.ts";
 import { isValidAt, type Kept, presentOf, told, type Version, versionAt } from "./trace.ts";
 import { scopeId, type Traces } from "./traces.ts";
 import { tallyAt } from "./uses.ts";
@@ -125,11 +124,12 @@ export class Finder {
   }
 
   /** Live traces of exactly this scope that are near in meaning, nearest first. @throws LakeError unavailable */
-  async similar({ content, scope = {} }: Body, above: number): Promise<{ uid: string; score: number }[]> {
+  async similar(body: Body, above: number): Promise<{ uid: string; score: number }[]> {
+    const { scope = {} } = body;
     const { vectord, traces, now_ms } = this.#options;
     const hits = await this.#asked(() =>
       vectord.search(INDEX_NAME, {
-        text: textOf(content).slice(0, MAX_QUERY_CHARS),
+        text: indexText(body).slice(0, MAX_QUERY_CHARS),
         k: SIMILAR,
         filter: filterOf({ scope }, now_ms(), traces.bounded > 0),
         include: [],

@@ -58,7 +58,7 @@ export function metadataOf(kept: Kept, version: Version): Record<string, unknown
 }
 
 /** What a version says, beginning with what it is about: a question mostly names it, and a turn of a talk does not. */
-function indexText({ content, subject }: Body): string {
+export function indexText({ content, subject }: Body): string {
   const text = textOf(content);
   const is_named = subject === undefined || text.toLowerCase().startsWith(subject.toLowerCase());
   return is_named ? text : `${subject}: ${text}`;
