@@ -33,7 +33,7 @@ export function realVectors(folder: string, items: number, queries: number) {
 
 /** The first `count` texts. */
 export function realTexts(folder: string, count: number): string[] {
-  const lines = readFileSync(join(folder, "texts.ndjson"), "utf8").split("\n", count);
+  const lines = readFileSync(join(folder, "texts.ndjson"), "utf8").trimEnd().split("\n", count);
   return lines.map((line) => (JSON.parse(line) as { text: string }).text);
 }
 
@@ -45,7 +45,7 @@ export interface Rows {
   base64(at: number): string;
 }
 
-function rowsOf(flat: Float32Array): Rows {
+export function rowsOf(flat: Float32Array): Rows {
   const row = (at: number) => flat.subarray(at * DIMENSION, (at + 1) * DIMENSION);
   const base64 = (at: number) => Buffer.from(row(at).slice().buffer).toString("base64");
   return { flat, count: flat.length / DIMENSION, row, base64 };

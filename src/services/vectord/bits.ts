@@ -86,6 +86,15 @@ export class SlotSet {
   #bits = new Bits(0);
   #size = 0;
 
+  /** @param sorted rising; it is kept @param slots how many slots there are */
+  static of(sorted: number[], slots: number): SlotSet {
+    const set = new SlotSet();
+    set.#sorted = sorted;
+    set.#size = sorted.length;
+    set.#shrink(slots);
+    return set;
+  }
+
   get size(): number {
     return this.#size;
   }
@@ -101,7 +110,11 @@ export class SlotSet {
     if (this.#sorted[at] === slot) return;
     this.#sorted.splice(at, 0, slot);
     this.#size++;
-    if (this.#size <= WORD || this.#size <= slots / 64) return;
+    this.#shrink(slots);
+  }
+
+  #shrink(slots: number): void {
+    if (this.#sorted === undefined || this.#size <= WORD || this.#size <= slots / 64) return;
     this.#bits = new Bits(slots);
     for (const it of this.#sorted) this.#bits.set(it);
     this.#sorted = undefined;
@@ -119,9 +132,15 @@ export class SlotSet {
     this.#size--;
   }
 
+  /** Rising. */
+  list(): readonly number[] {
+    return this.#sorted ?? this.#bits.list();
+  }
+
   addTo(bits: Bits): void {
-    if (this.#sorted === undefined) bits.or(this.#bits);
-    else for (const slot of this.#sorted) bits.set(slot);
+    const sorted = this.#sorted;
+    if (sorted === undefined) bits.or(this.#bits);
+    else for (let at = 0; at < sorted.length; at++) bits.set(sorted[at] as number);
   }
 }
 

@@ -16,7 +16,7 @@ import { cosineOf, distanceOf, normOf, scoreOf } from "./vectors.ts";
 import { type Worded, type Words, wordsOf } from "./words.ts";
 
 /** What a candidate of the graph costs, in vectors compared one by one, and what a search costs at least. */
-const GRAPH_CANDIDATE = 20;
+const GRAPH_CANDIDATE = 15;
 const GRAPH_SEARCH = 500;
 /** Taken from the graph beyond what should do, so that one look is mostly enough. */
 const SLACK = 1.2;
@@ -26,13 +26,18 @@ const RESCORED_MORE = 16;
 /** A hybrid search fuses so many of each side. */
 const SIDE = 100;
 const SIDE_MORE = 32;
+/** Of these, the best get soft matches: more measured no better. */
+const SOFT_CANDIDATES = 64;
+const SOFT_FOR_EACH = 2;
 const MAX_WORDS = 64;
+/** So few items that pass a filter are looked at one by one for words, too. */
+const FEW = 5000;
 
 export interface HybridQuestion {
   readonly text: string;
   readonly bm25?: number;
   readonly vector?: number;
-  /** Where soft matches are to be added, all candidates are told, not the first k. */
+  /** Where soft matches are to be added, more candidates are told than the first k. */
   readonly soft: number;
 }
 
@@ -92,13 +97,6 @@ class Search {
     return this.#passing?.has(slot) ?? true;
   }
 
-  /** Every item that is to be found. */
-  *#all(): Iterable<number> {
-    const { shelf } = this.sources;
-    if (!this.#passing) yield* shelf.live(this.now_ms);
-    else for (const slot of this.#passing.list()) if (shelf.isLive(slot, this.now_ms)) yield slot;
-  }
-
   /** @param rescored of what the graph tells, so many at least are ranked by the vectors as sent */
   nearest(k: number, rescored = k * RESCORED_FOR_EACH + RESCORED_MORE): Ranking {
     const { shelf, graph } = this.sources;
@@ -113,7 +111,7 @@ class Search {
         if (found.length >= Math.min(enough, all) || wanted >= graph.size)
           return { hits: this.#order(this.#withWaiting(found), k), exact: false };
       }
-    return { hits: this.#order(this.#all(), k), exact: true };
+    return { hits: this.#order(this.#passing?.list() ?? shelf.all(), k), exact: true };
   }
 
   #isExactCheaper(all: number, wanted: number): boolean {
@@ -147,6 +145,7 @@ class Search {
     const best = new Best(k);
     for (const slot of slots) {
       this.deadline.check();
+      if (!shelf.isLive(slot, this.now_ms)) continue;
       best.add(slot, this.#distance(slot), shelf.key(slot));
     }
     return best
@@ -156,7 +155,7 @@ class Search {
 
   #distance(slot: number): number {
     const { metric, shelf } = this.sources;
-    return distanceOf(metric, this.question.vector, this.#norm, shelf.vector(slot), shelf.norm(slot));
+    return distanceOf(metric, this.question.vector, this.#norm, shelf.lying(slot));
   }
 
   /** The weighted sum of BM25 over its highest, and of the cosine, for what either side ranks high. */
@@ -176,13 +175,15 @@ class Search {
     for (const [at, { slot, bm25 }] of worded.entries())
       fused.set(slot, { bm25, ranks: { ...fused.get(slot)?.ranks, bm25: at + 1 } });
     const hits = [...fused].map(([slot, it]) => {
-      const cosine = cosineOf(this.question.vector, this.#norm, shelf.vector(slot), shelf.norm(slot));
+      const cosine = cosineOf(this.question.vector, this.#norm, shelf.lying(slot));
       const score = (bm25 * it.bm25) / highest + vector * cosine;
       const sides = { bm25: it.bm25, cosine };
       return { slot, score, distance: this.#distance(slot), ranks: it.ranks, sides };
     });
     hits.sort((a, b) => b.score - a.score || shelf.key(a.slot) - shelf.key(b.slot));
-    return { hits: soft > 0 ? hits : hits.slice(0, this.question.k), exact: near.exact };
+    const { k } = this.question;
+    const told = soft > 0 ? Math.max(SOFT_CANDIDATES, k * SOFT_FOR_EACH) : k;
+    return { hits: hits.slice(0, told), exact: near.exact };
   }
 
   /** From memory; by FTS5, taking ever more until enough pass the filter, while not all words are there. */
@@ -198,7 +199,9 @@ class Search {
         const slot = slotOf(key);
         return slot === undefined ? [] : [{ slot, bm25 }];
       });
-    if (words) return told(words.rank(asked, count, (key) => slotOf(key) !== undefined));
+    const among =
+      this.#passing && this.#passing.count() < FEW ? this.#passing.list().map(shelf.key) : undefined;
+    if (words) return told(words.rank(asked, count, (key) => slotOf(key) !== undefined, among));
     // An expression of FTS5 for any of the words.
     const match = asked.map((word) => `"${word}"`).join(" OR ");
     for (let limit = count; match !== ""; limit *= 4) {

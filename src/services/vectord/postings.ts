@@ -17,12 +17,18 @@ import { Bits, SlotSet } from "./bits.ts";
 interface Posting {
   readonly value: Scalar;
   readonly slots: SlotSet;
+  /** Where it is in order: the slots of its stretch. */
+  stretch: SlotSet | undefined;
 }
-/** Values of one type, for ranges: in order, and those that came since. */
+/** Values of one type, for ranges: in order, the slots of each stretch of these, and values that came since. */
 interface Order {
   sorted: Posting[];
+  stretches: SlotSet[];
   fresh: Posting[];
 }
+
+/** So many values in order make a stretch: a long range joins whole ones, and looks at single values at its ends. */
+const STRETCH = 512;
 
 /** New values wait until there are so many, or as many as a part of the sorted ones, and are merged then. */
 const FRESH_MIN = 1024;
@@ -44,7 +50,10 @@ export class Postings {
   put(slot: number, metadata: Metadata, slots: number): void {
     for (const value of valuesAt(metadata, this.#path)) {
       (value === null ? this.#null : this.#present).add(slot, slots);
-      if (isScalar(value)) this.#posting(value).slots.add(slot, slots);
+      if (!isScalar(value)) continue;
+      const posting = this.#posting(value, slots);
+      posting.slots.add(slot, slots);
+      posting.stretch?.add(slot, slots);
     }
   }
 
@@ -55,20 +64,23 @@ export class Postings {
     for (const value of valuesAt(metadata, this.#path)) {
       const posting = isScalar(value) ? this.#by_value.get(value) : undefined;
       posting?.slots.delete(slot);
+      // With all its values a slot leaves the stretch, too.
+      posting?.stretch?.delete(slot);
       // What stands in an order stays until its next merge, so that no value stands there twice.
       if (posting?.slots.size === 0 && !this.#orders) this.#by_value.delete(posting.value);
     }
   }
 
-  #posting(value: Scalar): Posting {
+  #posting(value: Scalar, slots: number): Posting {
     const known = this.#by_value.get(value);
     if (known) return known;
-    const posting = { value, slots: new SlotSet() };
+    const posting = { value, slots: new SlotSet(), stretch: undefined };
     this.#by_value.set(value, posting);
     const order = typeof value === "boolean" ? undefined : this.#orders?.[orderOf(value)];
     if (order) {
       // Before the new one, which has no slot yet and would be taken for one that is gone.
-      if (order.fresh.length > Math.max(FRESH_MIN, order.sorted.length * FRESH_SHARE)) this.#merge(order);
+      if (order.fresh.length > Math.max(FRESH_MIN, order.sorted.length * FRESH_SHARE))
+        this.#merge(order, slots);
       order.fresh.push(posting);
     }
     return posting;
@@ -79,7 +91,7 @@ export class Postings {
     if ("wanted" in test) return this.#is(test, within);
     const found = new Bits(within.capacity);
     if (test.kind === "any") for (const value of test.values) this.#by_value.get(value)?.slots.addTo(found);
-    else for (const posting of this.#within(test)) posting.slots.addTo(found);
+    else this.#addRange(test, found);
     return found.and(within);
   }
 
@@ -96,36 +108,39 @@ export class Postings {
     return wanted ? result.and(held) : result.andNot(held);
   }
 
-  /** The postings of a range: a stretch of the sorted ones, and some of those that came since. */
-  #within({ range, within }: RangeTest): Posting[] {
-    const bound = range.gte ?? range.gt ?? range.lte ?? range.lt;
-    this.#orders ??= this.#order();
-    const { sorted, fresh } = this.#orders[orderOf(bound as number | string)];
+  #addRange({ range, within }: RangeTest, found: Bits): void {
+    const bounds = Object.values(range).filter((it) => it !== undefined);
+    const type = orderOf(bounds[0] as number | string);
+    if (bounds.some((it) => typeof it !== type)) return;
+    this.#orders ??= this.#order(found.capacity);
+    const { sorted, stretches, fresh } = this.#orders[type];
     const isBefore = ({ value }: Posting) =>
       (range.gt !== undefined && value <= range.gt) || (range.gte !== undefined && value < range.gte);
     const isAfter = ({ value }: Posting) =>
       (range.lt !== undefined && value >= range.lt) || (range.lte !== undefined && value > range.lte);
     const from = firstNot(sorted, isBefore);
     const to = firstNot(sorted, (it) => !isAfter(it), from);
-    return sorted
-      .slice(from, to)
-      .concat(fresh)
-      .filter((it) => within(it.value));
+    for (let at = from; at < to; )
+      if (at % STRETCH === 0 && at + STRETCH <= to) {
+        stretches[at / STRETCH]?.addTo(found);
+        at += STRETCH;
+      } else sorted[at++]?.slots.addTo(found);
+    for (const posting of fresh) if (within(posting.value)) posting.slots.addTo(found);
   }
 
-  #order(): { number: Order; string: Order } {
-    const orders = { number: { sorted: [], fresh: [] }, string: { sorted: [], fresh: [] } } as {
-      number: Order;
-      string: Order;
+  #order(slots: number): { number: Order; string: Order } {
+    const orders: { number: Order; string: Order } = {
+      number: { sorted: [], stretches: [], fresh: [] },
+      string: { sorted: [], stretches: [], fresh: [] },
     };
     for (const posting of this.#by_value.values())
       if (typeof posting.value !== "boolean") orders[orderOf(posting.value)].fresh.push(posting);
-    this.#merge(orders.number);
-    this.#merge(orders.string);
+    this.#merge(orders.number, slots);
+    this.#merge(orders.string, slots);
     return orders;
   }
 
-  #merge(order: Order): void {
+  #merge(order: Order, slots: number): void {
     const fresh = order.fresh.sort(byValue);
     const merged: Posting[] = [];
     let at = 0;
@@ -140,7 +155,18 @@ export class Postings {
     while (at < fresh.length) take(fresh[at++] as Posting);
     order.sorted = merged;
     order.fresh = [];
+    order.stretches = [];
+    for (let from = 0; from < merged.length; from += STRETCH)
+      order.stretches.push(joined(merged.slice(from, from + STRETCH), slots));
   }
+}
+
+/** The slots of some values, of which each is told. */
+function joined(postings: readonly Posting[], slots: number): SlotSet {
+  const all = postings.flatMap((it) => it.slots.list());
+  const stretch = SlotSet.of([...new Set(Int32Array.from(all).sort())], slots);
+  for (const posting of postings) posting.stretch = stretch;
+  return stretch;
 }
 
 const isScalar = (value: unknown): value is Scalar =>

@@ -4,7 +4,7 @@ import type { FilterTree, Metadata } from "../../shared/filter.ts";
 import { Bits } from "./bits.ts";
 import { Fields } from "./fields.ts";
 import type { StoredItem } from "./store.ts";
-import { normOf } from "./vectors.ts";
+import { type Lying, normOf } from "./vectors.ts";
 
 /** Vectors lie together in blocks of so many, so that growing copies nothing. */
 const BLOCK_SLOTS = 4096;
@@ -119,9 +119,15 @@ export class Shelf {
     return this.#slots.keys();
   }
 
-  /** Slots of the items whose time has not passed. */
-  *live(now_ms: number): Iterable<number> {
-    for (const slot of this.#slots.values()) if ((this.#expires_ms[slot] as number) > now_ms) yield slot;
+  /** Slots of all items, expired or not. */
+  all(): number[] {
+    return this.#held.list();
+  }
+
+  /** A slot's vector where it lies, for comparing. */
+  lying(slot: number): Lying {
+    const block = this.#blocks[Math.floor(slot / BLOCK_SLOTS)] as Float32Array;
+    return { block, from: (slot % BLOCK_SLOTS) * this.#dimension, norm: this.#norms[slot] as number };
   }
 
   vector(slot: number): Float32Array {
@@ -139,7 +145,6 @@ export class Shelf {
 
   key = (slot: number): number => this.#keys[slot] as number;
   id = (slot: number): string => this.#ids[slot] as string;
-  norm = (slot: number): number => this.#norms[slot] as number;
   json = (slot: number): string | null => this.#json[slot] ?? null;
   metadata = (slot: number): Metadata => {
     const known = this.#metadata[slot];

@@ -57,31 +57,43 @@ function refused(where: string, why: string): LakeError {
   return new LakeError("invalid", `${where} ${why}.`);
 }
 
-export function dotProduct(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let at = 0; at < a.length; at++) sum += (a[at] as number) * (b[at] as number);
-  return sum;
+/** Of `a` and as many numbers of `b`, beginning at `from`. */
+export function dotProduct(a: Float32Array, b: Float32Array, from = 0): number {
+  // Four sums, so that no addition waits for the one before.
+  let [sum, second, third, fourth] = [0, 0, 0, 0];
+  const whole = a.length & ~3;
+  let at = 0;
+  for (let to = from; at < whole; at += 4, to += 4) {
+    sum += (a[at] as number) * (b[to] as number);
+    second += (a[at + 1] as number) * (b[to + 1] as number);
+    third += (a[at + 2] as number) * (b[to + 2] as number);
+    fourth += (a[at + 3] as number) * (b[to + 3] as number);
+  }
+  for (; at < a.length; at++) sum += (a[at] as number) * (b[from + at] as number);
+  return sum + second + (third + fourth);
 }
 
 export const normOf = (vector: Float32Array): number => Math.sqrt(dotProduct(vector, vector));
 
+/** A vector that lies among others: as many numbers as the one it is compared with, and its norm. */
+export interface Lying {
+  readonly block: Float32Array;
+  readonly from: number;
+  readonly norm: number;
+}
+
 /** Of two vectors with their norms; 0 where one of them is all zeros. */
-export function cosineOf(a: Float32Array, a_norm: number, b: Float32Array, b_norm: number): number {
-  return a_norm === 0 || b_norm === 0 ? 0 : dotProduct(a, b) / (a_norm * b_norm);
+export function cosineOf(a: Float32Array, a_norm: number, { block, from, norm }: Lying): number {
+  return a_norm === 0 || norm === 0 ? 0 : dotProduct(a, block, from) / (a_norm * norm);
 }
 
 /** cosine: 1 − cos; l2: the Euclidean distance; dot: the product, negated. */
-export function distanceOf(
-  metric: Metric,
-  a: Float32Array,
-  a_norm: number,
-  b: Float32Array,
-  b_norm: number,
-): number {
-  if (metric === "cosine") return 1 - cosineOf(a, a_norm, b, b_norm);
-  if (metric === "dot") return -dotProduct(a, b);
+export function distanceOf(metric: Metric, a: Float32Array, a_norm: number, b: Lying): number {
+  if (metric === "cosine") return 1 - cosineOf(a, a_norm, b);
+  if (metric === "dot") return -dotProduct(a, b.block, b.from);
   let squares = 0;
-  for (let at = 0; at < a.length; at++) squares += ((a[at] as number) - (b[at] as number)) ** 2;
+  for (let at = 0; at < a.length; at++)
+    squares += ((a[at] as number) - (b.block[b.from + at] as number)) ** 2;
   return Math.sqrt(squares);
 }
 

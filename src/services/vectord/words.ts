@@ -163,8 +163,16 @@ export class Words {
     if (this.#dead >= DEAD_MIN && this.#dead >= DEAD_SHARE * this.#keys.length) this.#compact();
   }
 
-  /** The best by BM25 that have any of these words, of those that pass; among equals the older first. */
-  rank(words: readonly string[], count: number, passes: (key: number) => boolean): Worded[] {
+  /**
+   * The best by BM25 that have any of these words, of those that pass; among equals the older first.
+   * @param among the keys that may pass, where they are few
+   */
+  rank(
+    words: readonly string[],
+    count: number,
+    passes: (key: number) => boolean,
+    among?: readonly number[],
+  ): Worded[] {
     const touched: number[] = [];
     if (this.#scores.length < this.#keys.length)
       this.#scores = new Float64Array(Math.ceil(this.#keys.length * 1.5));
@@ -173,12 +181,18 @@ export class Words {
     for (const word of words) for (const it of this.#known.get(word) ?? []) this.#add(it, touched);
     for (const term of rest) this.#add(this.#postings.get(term), touched);
     const best = new Best(count);
-    for (const document of touched) {
+    const look = (document: number) => {
       const cost = -(this.#scores[document] as number);
-      this.#scores[document] = 0;
-      if (best.isWorthy(cost, document) && passes(this.#keys[document] as number))
+      if (cost < 0 && best.isWorthy(cost, document) && passes(this.#keys[document] as number))
         best.add(document, cost, document);
-    }
+    };
+    if (among === undefined || among.length > touched.length) for (const document of touched) look(document);
+    else
+      for (const key of among) {
+        const document = place(this.#keys, key);
+        if (this.#keys[document] === key) look(document);
+      }
+    for (const document of touched) this.#scores[document] = 0;
     return best.list().map(({ item, cost }) => ({ key: this.#keys[item] as number, bm25: -cost }));
   }
 
