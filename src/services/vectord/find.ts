@@ -16,7 +16,7 @@ import { cosineOf, distanceOf, normOf, scoreOf } from "./vectors.ts";
 import { type Worded, type Words, wordsOf } from "./words.ts";
 
 /** What a candidate of the graph costs, in vectors compared one by one, and what a search costs at least. */
-const GRAPH_CANDIDATE = 15;
+const GRAPH_CANDIDATE = 10;
 const GRAPH_SEARCH = 500;
 /** Taken from the graph beyond what should do, so that one look is mostly enough. */
 const SLACK = 1.2;
