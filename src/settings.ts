@@ -232,6 +232,12 @@ export const ConfigSchema = Type.Object(
       ),
       max_answer_bytes: whole(256 * MIB, 1024, 16 * 1024 * MIB, "the largest application/json answer"),
       index_cache_mib: whole(1024, 1, 16 * 1024 * 1024, "disk for the indexes that vectors(…) reads"),
+      index_idle_ms: whole(
+        60_000,
+        0,
+        86_400_000,
+        "how long the copy of an index that no query reads is kept",
+      ),
       max_sql_bytes: whole(262_144, 1, 16 * MIB, "the longest statement"),
       max_params: whole(1000, 0, 100_000, "parameters of one statement"),
     }),

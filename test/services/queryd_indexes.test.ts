@@ -98,6 +98,21 @@ inBothCompositions("queryd: indexes", (start) => {
     expect(readdirSync(join(house.data_dir, "query", folder as string))).toHaveLength(1);
   }, 60_000);
 
+  test("no copy stays of what is erased: one that no query reads goes", async () => {
+    const house = await start({ LAKEHOUSE_QUERYD_INDEX_IDLE_MS: "300" });
+    const calls = vectorsAt(house.url);
+    await calls.create("notes", 1);
+    await calls.add("notes", [{ id: "1", vector: [1], text: "a secret" }]);
+    expect((await sql(house, "SELECT text FROM vectors('notes')")).rows).toEqual([["a secret"]]);
+    const query = join(house.data_dir, "query");
+    const copies = () =>
+      readdirSync(query).flatMap((it) => (it.includes("-indexes-") ? readdirSync(join(query, it)) : []));
+    while (copies().length > 0) await Bun.sleep(20);
+    expect((await sql(house, "SELECT text FROM vectors('notes')")).rows).toEqual([["a secret"]]);
+    await calls.remove("notes", { ids: ["1"], erase: true });
+    expect((await sql(house, "SELECT text FROM vectors('notes')")).rows).toEqual([]);
+  }, 30_000);
+
   test("a missing one is told with those that may be meant; as_of is for tables; too large a one is refused", async () => {
     const house = await start({ LAKEHOUSE_QUERYD_INDEX_CACHE_MIB: "1" });
     const calls = vectorsAt(house.url);

@@ -26,7 +26,12 @@ export async function createQueryd(
   const root = resolve(config.data_dir, "query");
   clearScratch(root);
   const folder = join(root, `${process.pid}-indexes-${Bun.randomUUIDv7()}`);
-  const indexes = new IndexFiles({ vectord, folder, max_bytes: settings.index_cache_mib * MIB });
+  const indexes = new IndexFiles({
+    vectord,
+    folder,
+    max_bytes: settings.index_cache_mib * MIB,
+    idle_ms: settings.index_idle_ms,
+  });
   let started = 0;
   const pool = new WorkerPool({
     workers: settings.workers,

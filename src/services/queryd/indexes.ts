@@ -10,6 +10,8 @@ export interface IndexFilesOptions {
   readonly folder: string;
   /** What the files may take together. */
   readonly max_bytes: number;
+  /** How long a file that no query reads is kept: what is erased from an index must not stay in a copy. */
+  readonly idle_ms: number;
 }
 
 /** A file that stays as long as it is needed. */
@@ -25,6 +27,7 @@ interface Held {
   readonly path: string;
   readonly bytes: number;
   users: number;
+  idle: ReturnType<typeof setTimeout> | undefined;
   /** Whether a newer one has taken its place, or it had to make room. */
   is_retired: boolean;
   is_gone: boolean;
@@ -58,11 +61,13 @@ export class IndexFiles {
       // Another index's file may have taken its room meanwhile.
       if (held.is_gone) continue;
       held.users++;
+      clearTimeout(held.idle);
       let is_released = false;
       const release = () => {
         if (is_released) return;
         is_released = true;
         held.users--;
+        if (held.users === 0) this.#retireLater(held);
         this.#sweep(held);
       };
       return { name, path: held.path, release };
@@ -107,9 +112,20 @@ export class IndexFiles {
     }
     const path = join(this.#options.folder, `${Bun.randomUUIDv7()}.parquet`);
     const bytes = await this.#write(name, body, path);
-    const held = { name, version, path, bytes, users: 0, is_retired: false, is_gone: false };
+    const held: Held = {
+      name,
+      version,
+      path,
+      bytes,
+      users: 0,
+      idle: undefined,
+      is_retired: false,
+      is_gone: false,
+    };
     if (before) this.#retire(before);
     this.#held.set(name, held);
+    // Whoever asked may have given up by now.
+    this.#retireLater(held);
     this.#makeRoom(held);
     return held;
   }
@@ -149,6 +165,11 @@ export class IndexFiles {
     }
   }
 
+  #retireLater(held: Held): void {
+    clearTimeout(held.idle);
+    held.idle = setTimeout(() => this.#retire(held), this.#options.idle_ms).unref();
+  }
+
   #retire(held: Held): void {
     held.is_retired = true;
     if (this.#held.get(held.name) === held) this.#held.delete(held.name);
@@ -158,6 +179,7 @@ export class IndexFiles {
   #sweep(held: Held): void {
     if (!held.is_retired || held.users > 0) return;
     held.is_gone = true;
+    clearTimeout(held.idle);
     rmSync(held.path, { force: true });
   }
 }
