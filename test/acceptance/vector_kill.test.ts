@@ -1,14 +1,14 @@
 /**
  * vectord killed at random moments of adds, deletes, erasures, snapshots, restores and saves: what was
  * acknowledged is there, what was deleted is not, and graph, words and fields say what SQLite says.
- * `bun test acceptance/vector_kill --rerun-each 3` makes 120 kills of it.
+ * `bun test acceptance/vector_kill --rerun-each 4` makes 120 kills of it.
  */
 import { expect, test } from "bun:test";
 import { inBothCompositionsOfProcesses } from "../support/processes.ts";
 import { Survivor } from "../support/vector_kills.ts";
 import { seeded, vectorsAt } from "../support/vectors.ts";
 
-const KILLS = 20;
+const KILLS = 15;
 /** Each kill comes up to so long after up to so many writes and moves were acknowledged. */
 const BUSY_MS = 60;
 const WRITES = 12;
