@@ -32,7 +32,7 @@ export interface RelevanceModel {
 /** Fitted on the training half of scripts/bench/relevance.ts (`--fit`), which measures it on the other half. */
 export const MODEL: RelevanceModel = {
   alone: { bias: -3.03, weights: [1.49, 6.94, 1.62, 1.94] },
-  together: { bias: -2.01, weights: [1.63, 4.3, 0.98, 1.69, 2.66, 1.95, -7.39] },
+  together: { bias: -2.01, weights: [1.63, 4.29, 0.97, 1.7, 2.67, 1.95, -7.41] },
 };
 /** Where F1 was highest on the same half. */
 export const DEFAULT_THRESHOLD = 0.24;
@@ -98,18 +98,22 @@ export async function signalsOf(
   const names = new Frequencies(all.map((it) => it.identifiers));
   const weigh = (stem: string) => Math.sqrt(rarityInEnglish(stem) * words.rarity(stem));
   const focus_weights = unitWeights(of_focus, weigh);
-  const chunk_weights = of_chunks.map((it) => unitWeights(it, weigh));
   const nameWeight = (of: Iterable<string>) => [...of].reduce((sum, name) => sum + names.rarity(name), 0);
-  const signals = of_chunks.map((terms, at) => {
-    const shared_names = of_focus.identifiers.intersection(terms.identifiers);
-    const both = Math.sqrt(nameWeight(of_focus.identifiers) * nameWeight(terms.identifiers));
-    return [
+  const of_names = nameWeight(of_focus.identifiers);
+  const chunk_weights: Map<string, number>[] = [];
+  const signals: number[][] = [];
+  for (const [at, terms] of of_chunks.entries()) {
+    const weights = unitWeights(terms, weigh);
+    const shared = of_focus.identifiers.intersection(terms.identifiers);
+    chunk_weights.push(weights);
+    signals.push([
       dot(vectors.focus, vectors.chunks[at] as Float32Array),
-      product(focus_weights, chunk_weights[at] as ReadonlyMap<string, number>),
+      product(focus_weights, weights),
       coverage(of_focus, terms, (stem) => words.rarity(stem)),
-      shared_names.size === 0 ? 0 : nameWeight(shared_names) / both,
-    ];
-  });
+      shared.size === 0 ? 0 : nameWeight(shared) / Math.sqrt(of_names * nameWeight(terms.identifiers)),
+    ]);
+    await pause();
+  }
   return { signals, company: await companyOf(chunk_weights, vectors.chunks, pause) };
 }
 

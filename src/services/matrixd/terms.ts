@@ -14,6 +14,8 @@ const STOPWORDS = new Set(
 /** A text is read so far; a chunk of a search is far shorter. */
 const MAX_CHARS = 16_000;
 const MAX_TERM_CHARS = 64;
+/** Longer runs without a space are no names: data, addresses. */
+const MAX_RUN_CHARS = 256;
 
 export interface Terms {
   /** Stems of the words, how often each is there. */
@@ -35,16 +37,19 @@ export function termsOf(text: string): Terms {
   return { words, identifiers: identifiersOf(read) };
 }
 
+/** Every pattern here reads a text in one go: what a text is made of must not decide how long that takes. */
 function identifiersOf(text: string): Set<string> {
   const found = new Set<string>();
   const add = (name: string) => {
     const known = name.replace(/^[^\p{L}\p{N}@_]+|[^\p{L}\p{N}_]+$/gu, "").toLowerCase();
     if (known.length > 1 && known.length <= MAX_TERM_CHARS && !STOPWORDS.has(known)) found.add(known);
   };
-  for (const [name] of text.matchAll(/[@\p{L}_$][\p{L}\p{N}_$]*(?:[-./:][\p{L}_$][\p{L}\p{N}_$]*)+/gu))
-    add(name);
-  for (const [name] of text.matchAll(/\p{L}*\p{Ll}\p{Lu}[\p{L}\p{N}]*|[\p{L}\p{N}]+_[\p{L}\p{N}_]+/gu))
-    add(name);
+  for (const [run] of text.matchAll(/[@\p{L}\p{N}_$][\p{L}\p{N}_$./:-]*/gu)) {
+    if (run.length > MAX_RUN_CHARS) continue;
+    if (/[\p{L}\p{N}_$][-./:]+[\p{L}_$]/u.test(run)) add(run);
+    for (const part of run.split(/[-./:@$]+/))
+      if (/\p{Ll}\p{Lu}|[\p{L}\p{N}]_[\p{L}\p{N}]/u.test(part)) add(part);
+  }
   for (const [, name = ""] of text.matchAll(/`([^`\s]{2,64})`/g)) add(name);
   // Within a sentence a capital begins a name; at its beginning it says nothing.
   for (const [, name = ""] of text.matchAll(/(?<=[\p{Ll}\p{N},;] )(\p{Lu}[\p{L}\p{N}]+)/gu)) add(name);
