@@ -13,6 +13,7 @@ import { join } from "node:path";
 import { compositions, inBothCompositions, startHouse } from "../support/house.ts";
 import { contentsOf, pathwayAt } from "../support/pathway.ts";
 import { startProcesses } from "../support/processes.ts";
+import { seeded } from "../support/vectors.ts";
 
 /** Files that hold a text, in whatever encoding the house writes: names within the folder. */
 function filesWith(folder: string, text: string): string[] {
@@ -217,3 +218,77 @@ test("without vectord pathwayd goes on writing, says so, and catches up", async 
     rmSync(lake.data_dir, { recursive: true, force: true });
   }
 }, 60_000);
+
+test("killed while it forgets, a trace is there whole or is in no file", async () => {
+  const lake = await startProcesses("mounted", { LAKEHOUSE_PATHWAYD_SEGMENT_BYTES: "8192" });
+  const calls = pathwayAt(lake.url);
+  const random = seeded(21);
+  try {
+    for (let round = 0; round < 3; round++) {
+      const made = await Promise.all(
+        Array.from({ length: 24 }, (_, at) =>
+          calls.add({ content: `secret${round}x${at}x said ${"x".repeat(300)}` }),
+        ),
+      );
+      const going = made.map(({ uid }) => calls.send("POST", "forget", { uid }).catch(() => undefined));
+      await Bun.sleep(random() * 60);
+      await lake.kill("all", "SIGKILL");
+      const answers = await Promise.all(going);
+      await lake.restart("all");
+      for (let tries = 0; (await calls.health()).erasing > 0 && tries < 200; tries++) await Bun.sleep(50);
+      expect(await calls.health()).toMatchObject({ status: "ok", erasing: 0 });
+      for (const [at, { uid }] of made.entries()) {
+        const { status } = await calls.send("GET", `get/${uid}`);
+        if (answers[at]?.status === 200) expect(status).toBe(404);
+        const left = filesWith(lake.data_dir, `secret${round}x${at}x`);
+        expect([status, left.length > 0]).toEqual(status === 404 ? [404, false] : [200, true]);
+      }
+    }
+  } finally {
+    await lake.stop();
+    rmSync(lake.data_dir, { recursive: true, force: true });
+  }
+}, 60_000);
+
+inBothCompositions("pathwayd's audit and stats", (start) => {
+  test("find what says the same, was never used, is stale, or contradicts", async () => {
+    const calls = pathwayAt((await start()).url);
+    const scope = { user_id: "audit" };
+    const add = (content: string | object, more: object = {}) => calls.add({ content, scope, ...more });
+    const subject = "server";
+    const a = await add("the server listens on port 80", { subject, kind: "fact" });
+    const b = await add("the server listens on port 8080", { subject, kind: "fact" });
+    const c = await add("the server doesn't listen on ports", { subject });
+    const d = await add("the server does listen on ports", { subject });
+    const e = await add({ region: "north", size: 3 }, { subject: "cluster" });
+    const f = await add({ region: "south" }, { subject: "cluster" });
+    await add("the server listens on port 443", {
+      subject,
+      valid_to: "2020-01-01T00:00:00Z",
+      valid_from: "2019-01-01T00:00:00Z",
+    });
+    const twins = [await add("twins"), await add("twins")];
+    await calls.outcome({ uid: a.uid, result: "success" });
+    const gone = await add("retired");
+    await calls.retire({ uid: gone.uid });
+
+    const { duplicates, never_recalled, stale, contradictions } = await calls.audit("?stale_days=0");
+    expect(duplicates).toEqual({ total: 1, groups: [twins.map((it) => it.uid)] });
+    expect(never_recalled.total).toBe(8);
+    expect(never_recalled.uids).not.toContain(a.uid);
+    expect(stale.total).toBe(9);
+    const found = contradictions.pairs.map(({ uids, reason }) => [reason, ...uids]);
+    expect(found).toContainEqual(["number", a.uid, b.uid]);
+    expect(found).toContainEqual(["negation", c.uid, d.uid]);
+    expect(found).toContainEqual(["member", e.uid, f.uid]);
+    expect((await calls.audit()).stale).toEqual({ total: 0, uids: [] });
+    expect((await calls.audit("?limit=1")).never_recalled.uids).toHaveLength(1);
+
+    expect(await calls.stats()).toMatchObject({
+      ...{ traces: 10, versions: 11, live: 9, retired: 1, superseded: 0, forgotten: 0, replays: 0 },
+      by_kind: { fact: 2, "": 7 },
+      outcomes: { successes: 1, failures: 0, unknowns: 0 },
+      index: { state: "ready", items: 11, waiting: 0 },
+    });
+  });
+});

@@ -7,6 +7,8 @@ import { scopeId, type Traces } from "./traces.ts";
 import { tallyAt } from "./uses.ts";
 
 const DAY_MS = 86_400_000;
+/** How long others wait for an audit at a time. */
+const SLICE_MS = 4;
 /** Of one subject and scope, the newest that are compared with each other. */
 const COMPARED = 100;
 /** The share of words that two texts must have in common to be about the same. */
@@ -15,16 +17,16 @@ const NEGATIONS = new Set(["not", "no", "never", "none", "without", "cannot", "n
 
 type Pair = Audit["contradictions"]["pairs"][number];
 
-export function audit(
+export async function audit(
   traces: Traces,
   { limit = AUDIT_LIMIT, stale_days = DEFAULT_STALE_DAYS }: AuditQuery,
   now_ms: number,
-): Audit {
+): Promise<Audit> {
   const duplicates = [...traces.duplicates()];
   const never_recalled: string[] = [];
   const stale: string[] = [];
   const by_subject = new Map<string, Kept[]>();
-  for (const kept of traces.newest()) {
+  for await (const kept of politely(traces.newest())) {
     const present = presentOf(kept);
     if (present.state !== "live") continue;
     if (kept.uses.length === 0) never_recalled.push(kept.uid);
@@ -37,13 +39,28 @@ export function audit(
     if (some.length < COMPARED) some.push(kept);
     by_subject.set(of, some);
   }
-  const pairs = [...by_subject.values()].flatMap(contradictions);
+  const pairs: Pair[] = [];
+  let total = 0;
+  for await (const about of politely(by_subject.values()))
+    for (const pair of contradictions(about)) if (++total <= limit) pairs.push(pair);
   return {
     duplicates: { total: duplicates.length, groups: duplicates.slice(0, limit).map((it) => [...it]) },
     never_recalled: { total: never_recalled.length, uids: never_recalled.slice(0, limit) },
     stale: { total: stale.length, uids: stale.slice(0, limit) },
-    contradictions: { total: pairs.length, pairs: pairs.slice(0, limit) },
+    contradictions: { total, pairs },
   };
+}
+
+/** Gives way to whoever waits, each few milliseconds. */
+async function* politely<T>(items: Iterable<T>): AsyncIterable<T> {
+  let until_ms = performance.now() + SLICE_MS;
+  for (const item of items) {
+    if (performance.now() > until_ms) {
+      await Bun.sleep(0);
+      until_ms = performance.now() + SLICE_MS;
+    }
+    yield item;
+  }
 }
 
 interface Said {
@@ -109,12 +126,12 @@ function differingMember(one: Content, other: Content): string | undefined {
 }
 
 /** Sums over all traces. */
-export function totals(traces: Traces) {
+export async function totals(traces: Traces) {
   const states = { live: 0, superseded: 0, retired: 0 };
   const outcomes = { successes: 0, failures: 0, unknowns: 0 };
   const by_kind: Record<string, number> = {};
   let replays = 0;
-  for (const kept of traces.all()) {
+  for await (const kept of politely(traces.all())) {
     const { state, body } = presentOf(kept);
     states[state]++;
     if (state === "live") by_kind[body.kind ?? ""] = (by_kind[body.kind ?? ""] ?? 0) + 1;

@@ -220,11 +220,11 @@ export class Memory implements Pathwayd {
     return exportLines(this.#options.store.traces);
   }
 
-  async stats(): Promise<Stats> {
+  stats(): Promise<Stats> {
     return statsOf(this.#options);
   }
 
-  async audit(query: AuditQuery): Promise<Audit> {
+  audit(query: AuditQuery): Promise<Audit> {
     const { store, now_ms } = this.#options;
     return audit(store.traces, query, now_ms());
   }

@@ -16,8 +16,8 @@ export const INDEX_NAME = "_pathway";
 const MARK_ID = "mark";
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 15_000;
-/** How often at most the watermark is written. */
-const NOTE_EVERY_MS = 2000;
+/** How long after a change the watermark is written: what came meanwhile is indexed again after a kill. */
+const NOTE_AFTER_MS = 2000;
 
 export interface IndexLinkOptions {
   readonly vectord: Vectord;
@@ -55,9 +55,9 @@ export class IndexLink {
   #must_rebuild = false;
   /** Made anew, and not found whole yet. */
   #is_anew = false;
-  #noted_ms = 0;
   /** Nobody waits for it but the end. */
   #noting: Promise<void> = Promise.resolve();
+  #note_timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: IndexLinkOptions) {
     this.#options = options;
@@ -117,6 +117,7 @@ export class IndexLink {
   async close(): Promise<void> {
     this.#is_closed = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#note_timer);
     await this.#running;
     this.#wake();
     await this.#noting;
@@ -151,8 +152,7 @@ export class IndexLink {
       while (this.#dirty.size > 0 && !this.#is_closed) await this.#flush();
       if (!this.#is_ready && !this.#is_closed) await this.#check();
       this.#retry_ms = FIRST_RETRY_MS;
-      if (performance.now() - this.#noted_ms > NOTE_EVERY_MS)
-        this.#noting = this.#noting.then(() => this.#note());
+      this.#noteLater();
     } catch (error) {
       this.#failed(error);
     }
@@ -286,11 +286,18 @@ export class IndexLink {
     }
   }
 
+  #noteLater(): void {
+    this.#note_timer ??= setTimeout(() => {
+      this.#note_timer = undefined;
+      this.#noting = this.#noting.then(() => this.#note());
+    }, NOTE_AFTER_MS);
+    this.#note_timer.unref();
+  }
+
   /** That the note is older than the truth costs a longer start, and nothing else. */
   async #note(): Promise<void> {
     const { watermark, applied_seq, log } = this.#options;
     if (this.#generation === undefined) return;
-    this.#noted_ms = performance.now();
     const seq = (this.#dirty.first_seq ?? applied_seq() + 1) - 1;
     await watermark
       .write({ generation: this.#generation, seq: Math.max(0, seq) })

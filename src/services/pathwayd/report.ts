@@ -9,15 +9,15 @@ interface Parts {
   readonly link: IndexLink;
 }
 
-export function statsOf({ store, link }: Parts): Stats {
+export async function statsOf({ store, link }: Parts): Promise<Stats> {
   const { traces } = store;
   const { size, versions, forgotten } = traces;
   return {
     traces: size,
     versions,
     forgotten: forgotten.size,
-    ...totals(traces),
-    content_bytes: traces.contentBytes(),
+    ...(await totals(traces)),
+    content_bytes: traces.content_bytes,
     index: indexOf({ store, link }),
   };
 }

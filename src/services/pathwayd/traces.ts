@@ -3,7 +3,7 @@
  * whose beginning is lost, changes nothing that it should not.
  */
 import type { Body, HistoryLine, PathRecord } from "./records.ts";
-import { canonical, textOf } from "./text.ts";
+import { canonical } from "./text.ts";
 import {
   isValidAt,
   type Kept,
@@ -52,6 +52,7 @@ export class Traces {
   readonly #orphans = new Map<string, number>();
   #versions = 0;
   #bounded = 0;
+  #content_bytes = 0;
   #past = 0;
 
   constructor(options: TracesOptions) {
@@ -67,6 +68,10 @@ export class Traces {
   /** Versions that are not the present one of a live trace. */
   get past(): number {
     return this.#past;
+  }
+  /** Of all versions. */
+  get content_bytes(): number {
+    return this.#content_bytes;
   }
   /** Traces with a validity or an expiry, now or before. */
   get bounded(): number {
@@ -221,6 +226,7 @@ export class Traces {
     // A version whose record is lost is missing here, too; those after it keep their numbers.
     kept.versions = [...kept.versions, { ...made, version, state: stateAfter(made.change), body }];
     if (holds) kept.seqs.push(seq);
+    this.#content_bytes += bytesOf(body);
     this.#count(kept, 1);
     this.#options.touched(uid, before.version, seq, false);
     this.#options.touched(uid, version, seq, true);
@@ -254,6 +260,7 @@ export class Traces {
     if (!kept) return;
     this.#count(kept, -1);
     this.#kept.delete(uid);
+    for (const { body } of kept.versions) this.#content_bytes -= bytesOf(body);
     kept.place.among[kept.place.at] = undefined;
     this.#created.splice(this.#created.indexOf(kept), 1);
     if (kept.key !== undefined && this.#by_key.get(keyId(kept.scope, kept.key)) === uid)
@@ -271,6 +278,7 @@ export class Traces {
     if (last && createdMs(last) > createdMs(kept)) this.#is_sorted = false;
     this.#created.push(kept);
     this.#kept.set(kept.uid, kept);
+    for (const { body } of kept.versions) this.#content_bytes += bytesOf(body);
     if (kept.key !== undefined) this.#by_key.set(keyId(kept.scope, kept.key), kept.uid);
     this.#count(kept, 1);
   }
@@ -289,15 +297,10 @@ export class Traces {
     if (left.length > 0) this.#by_content.set(id, left);
     else this.#by_content.delete(id);
   }
-
-  /** Bytes of all versions' text views. */
-  contentBytes(): number {
-    let bytes = 0;
-    for (const { versions } of this.#kept.values())
-      for (const { body } of versions) bytes += Buffer.byteLength(textOf(body.content));
-    return bytes;
-  }
 }
+
+const bytesOf = ({ content }: Body): number =>
+  Buffer.byteLength(typeof content === "string" ? content : JSON.stringify(content));
 
 const createdMs = ({ versions }: Kept): number => versions[0]?.at_ms ?? NEVER_MS;
 
