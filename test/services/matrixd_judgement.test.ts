@@ -1,5 +1,6 @@
 /** matrixd's judgement at the wire, in both compositions: relevance, the downgrade gate, playbooks. */
 import { beforeAll, expect, test } from "bun:test";
+import { createMatrixdClient } from "../../src/services/matrixd/client.ts";
 import type {
   Downgrade,
   OutcomesPage,
@@ -8,8 +9,10 @@ import type {
   PlaybooksPage,
   Relevance,
 } from "../../src/services/matrixd/schema.ts";
+import { createHttpClient } from "../../src/shared/client.ts";
 import { inBothCompositions, type RunningHouse } from "../support/house.ts";
 import { type MatrixCalls, matrixAt } from "../support/matrix.ts";
+import { serviceKey } from "../support/observer.ts";
 import type { Problem } from "../support/vectors.ts";
 
 const FOCUS = {
@@ -294,5 +297,31 @@ inBothCompositions("matrixd: playbooks", (start) => {
     house = await start({}, house.data_dir);
     calls = matrixAt(house.url);
     expect(await list()).toEqual(before);
+  });
+});
+
+inBothCompositions("matrixd: its client speaks of judgement by the same interface", (start) => {
+  test("judges, decides, records, lists, retires, and passes errors on", async () => {
+    const house = await start();
+    const client = createMatrixdClient(
+      createHttpClient({
+        service: "matrixd",
+        base_url: house.service_urls.matrixd ?? `${house.url}/v1`,
+        service_token: serviceKey(house).authorization.slice("Bearer ".length),
+        timeout_ms: 20_000,
+      }),
+    );
+    expect((await client.relevance({ focus: FOCUS, chunks: CHUNKS })).chunks).toHaveLength(CHUNKS.length);
+    const big = { model: "claude-opus-4", mode: "rich" };
+    expect(await client.downgrade(big)).toMatchObject({ mode: "lean" });
+    expect(await client.recordOutcome({ ...big, success: true })).toMatchObject({ total: 1 });
+    expect((await client.outcomes({ limit: 1 })).outcomes).toMatchObject([big]);
+    const answer = { corpus: "notes", id: "1" };
+    const { id } = await client.recordPlaybook({ query: "one", answer });
+    expect(await client.recordPlaybooks([{ query: "two", answer }])).toEqual({ accepted: 1, duplicates: 0 });
+    expect((await client.playbooks({ corpus: "notes", retired: false })).playbooks).toHaveLength(2);
+    expect(await client.retirePlaybook({ id })).toMatchObject({ id, strength: 0 });
+    await expect(client.retirePlaybook({ id })).rejects.toMatchObject({ code: "conflict" });
+    await expect(client.relevance({ focus: FOCUS, chunks: [] })).rejects.toMatchObject({ code: "invalid" });
   });
 });

@@ -40,8 +40,9 @@ export function toPlaybook({ place: _place, ...known }: Known): Playbook {
 export class Playbooks {
   readonly #known: ReadonlyMap<string, Known>;
   readonly #embedd: Embedd;
-  /** By id: the vector of its query, by `#model`. */
-  readonly #vectors = new Map<string, Float32Array>();
+  /** By id: which row of `#matrix` is the vector of its query, by `#model`. */
+  #rows = new Map<string, number>();
+  #matrix = new Float32Array(0);
   #model: string | undefined;
   #filling: Promise<void> = Promise.resolve();
 
@@ -60,17 +61,16 @@ export class Playbooks {
     const vector = asked.vectors[0] as Float32Array;
     this.#filling = this.#filling.catch(() => undefined).then(() => this.#fill(speaking, asked.model));
     await this.#filling;
-    const pause = pauser();
+    const [rows, matrix, pause] = [this.#rows, this.#matrix, pauser()];
     const found = new Map<
       string,
       { answer: Known["answer"]; silence: number; by: { id: string; near: number }[] }
     >();
     for (const it of speaking) {
       await pause();
-      const own = this.#vectors.get(it.id);
-      if (own === undefined || own.length !== vector.length) continue;
-      const near = dot(vector, own);
-      if (near < NEAR) continue;
+      const row = rows.get(it.id);
+      const near = row === undefined ? 0 : dotOfRow(vector, matrix, row);
+      if (!(near >= NEAR)) continue; // One that is not in the matrix yet gives NaN.
       const { corpus, id } = it.answer;
       const key = `${corpus}\n${id}`;
       const answer = found.get(key) ?? { answer: it.answer, silence: 1, by: [] };
@@ -92,15 +92,27 @@ export class Playbooks {
 
   /** Makes the vectors that are missing; all of them anew where the default model is another one. */
   async #fill(wanted: readonly Known[], model: string): Promise<void> {
-    if (this.#model !== model) this.#vectors.clear();
+    if (this.#model !== model) this.#rows = new Map(); // A search under way goes on with the old ones.
     this.#model = model;
-    const missing = wanted.filter(({ id }) => !this.#vectors.has(id));
+    const missing = wanted.filter(({ id }) => !this.#rows.has(id));
     for (let from = 0; from < missing.length; from += TEXTS_AT_ONCE) {
       const batch = missing.slice(from, from + TEXTS_AT_ONCE);
       const made = await this.#embed(batch.map(({ query }) => query));
       if (made.model !== model) return;
-      for (const [at, { id }] of batch.entries()) this.#vectors.set(id, made.vectors[at] as Float32Array);
+      this.#room((this.#rows.size + batch.length) * made.dimension);
+      for (const [at, { id }] of batch.entries()) {
+        const row = this.#rows.size;
+        this.#matrix.set(made.vectors[at] as Float32Array, row * made.dimension);
+        this.#rows.set(id, row);
+      }
     }
+  }
+
+  #room(numbers: number): void {
+    if (numbers <= this.#matrix.length) return;
+    const larger = new Float32Array(Math.max(numbers, 2 * this.#matrix.length));
+    larger.set(this.#matrix);
+    this.#matrix = larger;
   }
 
   #embed(texts: readonly string[]) {
@@ -108,8 +120,18 @@ export class Playbooks {
   }
 }
 
-function dot(a: Float32Array, b: Float32Array): number {
-  let sum = 0;
-  for (let at = 0; at < a.length; at++) sum += (a[at] as number) * (b[at] as number);
-  return sum;
+function dotOfRow(vector: Float32Array, matrix: Float32Array, row: number): number {
+  const { length } = vector;
+  // Four sums, so that no addition waits for the one before.
+  let [a, b, c, d] = [0, 0, 0, 0];
+  let at = 0;
+  let cell = row * length;
+  for (; at + 3 < length; at += 4, cell += 4) {
+    a += (vector[at] as number) * (matrix[cell] as number);
+    b += (vector[at + 1] as number) * (matrix[cell + 1] as number);
+    c += (vector[at + 2] as number) * (matrix[cell + 2] as number);
+    d += (vector[at + 3] as number) * (matrix[cell + 3] as number);
+  }
+  for (; at < length; at++, cell++) a += (vector[at] as number) * (matrix[cell] as number);
+  return a + b + c + d;
 }

@@ -130,7 +130,7 @@ export class MatrixSearch {
 
   /** Asks every corpus at once; one that fails or is late is told in the warnings. */
   async #retrieve(question: Question): Promise<Answered[]> {
-    const reserved_ms = Math.min(RESERVED_MS, this.#deadline.total_ms * RESERVED_SHARE);
+    const reserved_ms = this.#reserved_ms;
     const settled = await Promise.all(
       this.#corpora.map((corpus) => this.#ask(corpus, question, reserved_ms)),
     );
@@ -181,9 +181,8 @@ export class MatrixSearch {
     const { query, playbooks = true } = this.#query;
     const corpora = new Set(this.#corpora.map(({ name }) => name));
     if (!playbooks || corpora.size === 0) return Promise.resolve([]);
-    return this.#unlessLate("Playbooks are not asked", [], () =>
-      this.#options.playbooks.near(query, corpora),
-    );
+    const near = () => this.#options.playbooks.near(query, corpora);
+    return this.#unlessLate("Playbooks are not asked", [], near, this.#reserved_ms);
   }
 
   /** What no corpus found and playbooks speak for; with a filter none, since it can't be asked of single items. */
@@ -226,10 +225,15 @@ export class MatrixSearch {
     return this.#staged("judged", () => kept, started_ms);
   }
 
+  /** What is kept back of the time for the stages after the corpora's answers. */
+  get #reserved_ms(): number {
+    return Math.min(RESERVED_MS, this.#deadline.total_ms * RESERVED_SHARE);
+  }
+
   /** The work's result; where it is late or its service down, a warning and what stands instead. */
-  async #unlessLate<T>(failure: string, instead: T, work: () => Promise<T>): Promise<T> {
+  async #unlessLate<T>(failure: string, instead: T, work: () => Promise<T>, reserved_ms = 0): Promise<T> {
     try {
-      return await this.#deadline.within(0, work);
+      return await this.#deadline.within(reserved_ms, work);
     } catch (error) {
       if (!(error instanceof LakeError)) throw error;
       this.#warnings.push({ corpus: "*", code: error.code, message: `${failure}: ${messageOf(error)}` });
