@@ -40,6 +40,10 @@ inBothCompositions("vectord's reserved names", (start) => {
       ["POST", "/_memory/search", { vector: [1, 0] }],
       ["POST", "/_memory/get", { ids: ["a"] }],
       ["POST", "/_memory/delete", { ids: ["a"] }],
+      ["POST", "/_memory/fields", { add: ["n"] }],
+      ["POST", "/_memory/snapshot", {}],
+      ["POST", "/_memory/from_table", { table: "t", id: "id", text: "text" }],
+      ["GET", "/_memory/export", undefined],
     ] as const) {
       const refused = await calls.send<Problem>(method, path, body);
       expect(refused).toMatchObject({ status: 403, body: { code: "forbidden" } });
