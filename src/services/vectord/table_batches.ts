@@ -3,7 +3,7 @@ import { reasonOf } from "../../shared/duckdb/process.ts";
 import { LakeError } from "../../shared/errors.ts";
 import type { BatchLimits } from "./batch.ts";
 import type { Added, IndexSettings, VectorItems } from "./schema.ts";
-import type { TableProcess } from "./tables_protocol.ts";
+import type { RowBatch, TableProcess } from "./tables_protocol.ts";
 
 export interface ItemBatches {
   readonly child: TableProcess;
@@ -32,29 +32,35 @@ const PAUSE_MS = 200;
 export async function readBatches(batches: ItemBatches, report: (totals: Totals) => void): Promise<Totals> {
   const { child, settings, limits, items_path, signal } = batches;
   const totals: Totals = { rows: 0, added: 0, replaced: 0, unchanged: 0, skipped: 0, truncated: 0 };
-  for (let is_last = false; !is_last; ) {
-    const batch = await child.ask("next", { settings, limits, items_path }, () => {}, signal);
-    is_last = batch.is_last;
-    totals.rows += batch.rows;
-    totals.unchanged += batch.unchanged;
-    totals.skipped += batch.skipped;
-    if (batch.path !== null) {
-      const { added, replaced, truncated = 0 } = await addPatiently(batches, batch.path);
+  const ask = () => child.ask("next", { settings, limits, items_path }, () => {}, signal);
+  for (let next: Promise<RowBatch> | undefined = ask(); next; ) {
+    const { path, rows, unchanged, skipped, is_last }: RowBatch = await next;
+    const bytes = path === null ? undefined : await Bun.file(path).bytes();
+    // The rows after these are read while these are added.
+    next = is_last ? undefined : ask();
+    // Where adding fails, what it comes to is of no interest.
+    next?.catch(() => {});
+    if (bytes !== undefined) {
+      const { added, replaced, truncated = 0 } = await addPatiently(batches, bytes);
       totals.added += added;
       totals.replaced += replaced;
       totals.truncated += truncated;
     }
+    totals.rows += rows;
+    totals.unchanged += unchanged;
+    totals.skipped += skipped;
     report(totals);
   }
   return totals;
 }
 
 /** A batch that finds the queue full waits, since nobody else would send it again. */
-async function addPatiently({ items, name, signal }: ItemBatches, path: string): Promise<Added> {
+async function addPatiently({ items, name, signal }: ItemBatches, bytes: Uint8Array): Promise<Added> {
   for (;;) {
     if (signal.aborted) throw reasonOf(signal);
     try {
-      return await items.add(name, { bytes: await Bun.file(path).bytes(), format: "ndjson" });
+      // A copy, since the bytes are handed over to the Worker that judges them.
+      return await items.add(name, { bytes: bytes.slice(), format: "ndjson" });
     } catch (error) {
       if (!(error instanceof LakeError) || error.code !== "queue_full") throw error;
       await Bun.sleep(PAUSE_MS);
