@@ -21,7 +21,7 @@ const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
 const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
 const LINK_BYTES = 5;
 /** Vectors added in one go: what a search may have to wait for. */
-const STEP_VECTORS = 4;
+const STEP_VECTORS = 2;
 /** The graph is built anew once it holds this many masked vectors, and as many as a part of it. */
 const MASKED_MIN = 1000;
 const MASKED_SHARE = 0.3;

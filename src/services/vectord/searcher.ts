@@ -49,9 +49,9 @@ interface Held {
 
 const READ_AT_ONCE = 10_000;
 /** Items of a batch taken in one go: what a search may have to wait for. */
-const SLICE_ITEMS = 100;
+const SLICE_ITEMS = 50;
 /** Beyond so many that the graph lacks, which each search compares one by one, large batches wait for it. */
-const MAX_WAITING = 4000;
+const MAX_WAITING = 1000;
 const DEFAULT_INCLUDE: Include[] = ["metadata"];
 
 const held = new Map<string, Held>();

@@ -19,7 +19,7 @@ const DEAD_SHARE = 0.3;
 const KNOWN_WORDS = 500_000;
 const WORDS = /[\p{L}\p{N}\p{M}\p{Co}]+/gu;
 /** Items whose texts are read in one go: what a search may have to wait for. */
-const STEP_ITEMS = 100;
+const STEP_ITEMS = 50;
 /** A ranking reads so many itself, so that it knows of what was just written. */
 const READ_AT_ONCE = 5000;
 const POSTING_BYTES = 16;
