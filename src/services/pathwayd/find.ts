@@ -16,7 +16,10 @@ import { isValidAt, type Kept, presentOf, told, type Version, versionAt } from "
 import { scopeId, type Traces } from "./traces.ts";
 import { tallyAt } from "./uses.ts";
 
-/** Candidates that neighbours and factors may reorder: so many (with 50 the recall on conversations is 0.03 lower), and so many for each result. */
+/**
+ * Candidates that neighbours and factors may reorder: so many, and so many for each result. With 50 the recall on
+ * conversations is 0.03 lower.
+ */
 const POOL = 100;
 const POOL_FOR_EACH = 3;
 /** Near duplicates that are told. */
