@@ -66,8 +66,7 @@ function readClause(clause: Clause, path: string, depth: number): FilterTree | Q
   refuse(ConditionSchema, clause, path);
   const { key } = clause as Condition;
   const test = readTest(clause as Condition);
-  const way = readPath(key);
-  return { key, test, passes: (metadata) => passes(test, metadata, way) };
+  return { key, test, passes: predicateOf(test, readPath(key)) };
 }
 
 function refuse(schema: typeof FilterSchema | typeof ConditionSchema, value: unknown, path: string): void {
@@ -78,21 +77,21 @@ function refuse(schema: typeof FilterSchema | typeof ConditionSchema, value: unk
     });
 }
 
-function readTest({ match, any, range, exists, is_null }: Condition): Test {
+function readTest({ match, any, range, exists: wanted, is_null }: Condition): Test {
   if (match !== undefined) return { kind: "any", values: new Set([match]) };
   if (any !== undefined) return { kind: "any", values: new Set(any) };
   if (range !== undefined) return { kind: "range", range, within: compileRange(range) };
-  return exists === undefined
-    ? { kind: "is_null", wanted: is_null as boolean }
-    : { kind: "exists", wanted: exists };
+  return wanted === undefined ? { kind: "is_null", wanted: is_null as boolean } : { kind: "exists", wanted };
 }
 
 /** `match`, `any` and `range` hold where any of the values at the key does: an array is its elements. */
-function passes(test: Test, metadata: Metadata, path: readonly string[]): boolean {
-  if (test.kind === "any") return someAt(metadata, path, (it) => test.values.has(it as Scalar));
-  if (test.kind === "range") return someAt(metadata, path, test.within);
-  if (test.kind === "exists") return someAt(metadata, path, (it) => it !== null) === test.wanted;
-  return isNull(metadata, path) === test.wanted;
+function predicateOf(test: Test, path: readonly string[]): (metadata: Metadata) => boolean {
+  if ("wanted" in test) {
+    const is = test.kind === "exists" ? exists : isNull;
+    return (metadata) => is(metadata, path) === test.wanted;
+  }
+  const passes = test.kind === "any" ? (it: unknown) => test.values.has(it as Scalar) : test.within;
+  return (metadata) => someAt(metadata, path, passes);
 }
 
 /** Bounds of the same type as the value: numbers by size, strings (so times in one form) by code units. */
@@ -109,6 +108,8 @@ function compileRange({ gt, gte, lt, lte }: Range): (value: unknown) => boolean 
     fits(value, lt, (order) => order < 0) &&
     fits(value, lte, (order) => order <= 0);
 }
+
+const exists = (metadata: Metadata, path: readonly string[]) => someAt(metadata, path, (it) => it !== null);
 
 /** Whether the key is there and holds null, or only nulls. */
 function isNull(metadata: Metadata, path: readonly string[]): boolean {
@@ -133,8 +134,8 @@ function someAt(value: unknown, path: readonly string[], test: (value: unknown) 
   if (at === path.length) return test(value);
   if (typeof value !== "object" || value === null) return false;
   // A key with a dot in its name is taken as it is.
-  const whole = path.slice(at).join(".");
-  if (at < path.length - 1 && Object.hasOwn(value, whole))
+  const whole = at < path.length - 1 ? path.slice(at).join(".") : undefined;
+  if (whole !== undefined && Object.hasOwn(value, whole))
     return someAt((value as Record<string, unknown>)[whole], path, test, path.length);
   const name = path[at] as string;
   return Object.hasOwn(value, name) && someAt((value as Record<string, unknown>)[name], path, test, at + 1);
