@@ -18,21 +18,21 @@ export interface Kept<T> {
 }
 
 /**
- * Keeps the first of each group of near-duplicates, in the order given, until `wanted` are kept. A hit is dropped
- * only for one of another corpus; what one corpus holds twice is its own affair.
+ * Keeps the first of each group of near-duplicates, in the order given, until `wanted` are kept; what comes after is not
+ * looked at. A hit is dropped only for one of another corpus; what one corpus holds twice is its own affair.
  */
 export function dedupe<T extends Text>(hits: readonly T[], wanted: number): Kept<T>[] {
   const kept: (Kept<T> & { readonly size: number })[] = [];
   /** By shingle: the kept hits that have it. */
   const holders = new Map<string, number[]>();
   for (const hit of hits) {
+    if (kept.length === wanted) break;
     const shingles = shinglesOf(hit.text);
     const original = nearest(hit, shingles, kept, holders);
     if (original) {
       kept[original.at]?.duplicates.push({ hit, similarity: original.similarity });
       continue;
     }
-    if (kept.length === wanted) continue;
     for (const shingle of shingles) {
       const at = holders.get(shingle);
       if (at) at.push(kept.length);

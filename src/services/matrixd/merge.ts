@@ -9,7 +9,7 @@ import type { Candidate } from "./corpus.ts";
 const WEIGHTS = { bm25: 0.3, cosine: 0.7 };
 
 /** Of the merged hits so many are looked at again, one way or another, unless more are wanted. */
-export const RERANKED = 100;
+export const RERANKED = 60;
 
 /** A candidate on its way through the stages, with the score of the last one. */
 export interface Merged {

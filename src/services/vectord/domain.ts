@@ -27,14 +27,14 @@ import {
   type SearchQuery,
   type VectorItems,
 } from "./schema.ts";
-import type { SearcherApi } from "./searcher.ts";
+import type { Searchers } from "./searchers.ts";
 import { addSoftMatches } from "./soft.ts";
 import type { Change } from "./store.ts";
 import type { WriterApi } from "./writer.ts";
 
 export interface VectorOptions {
   readonly writer: Line<WriterApi>;
-  readonly searcher: Line<SearcherApi>;
+  readonly searcher: Searchers;
   readonly moving: Moving;
   readonly embedd: Embedd;
   readonly max_indexes: number;

@@ -1,4 +1,4 @@
-/** Door of vectord: a Worker that writes, one that searches, the rules between them, and the routes. */
+/** Door of vectord: a Worker that writes, some that search, the rules between them, and the routes. */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { ConfigError } from "../../config.ts";
@@ -20,6 +20,7 @@ import { Moving } from "./moving.ts";
 import { vectordRoutes } from "./routes.ts";
 import type { Vectord } from "./schema.ts";
 import type { SearcherApi } from "./searcher.ts";
+import { Searchers } from "./searchers.ts";
 import { Tables } from "./tables.ts";
 import type { TableProcess, TableWork } from "./tables_protocol.ts";
 import type { LoadJob } from "./tables_schema.ts";
@@ -45,16 +46,19 @@ export async function createVectord(
     warned: (reason: string) => log.warn({ worker: name, reason }, "a worker could not do all it wanted"),
   });
   const writer = new Line<WriterApi>(line("writer", "./writer.ts"));
-  const searcher = new Line<SearcherApi>(line("searcher", "./searcher.ts"));
+  const searcher = new Searchers(
+    Array.from(
+      { length: settings.searchers },
+      () => new Line<SearcherApi>(line("searcher", "./searcher.ts")),
+    ),
+  );
   const mover = new Line<MoverApi>(line("mover", "./mover.ts"));
   metrics.gauge("vector_writes_waiting", "Writes waiting for the disk", () => writer.waiting);
   metrics.gauge("vector_searches_waiting", "Searches without an answer yet", () => searcher.waiting);
   const { max_items, max_id_bytes, max_metadata_bytes, max_text_bytes, max_index_items } = settings;
   const limits = { max_items, max_id_bytes, max_metadata_bytes, max_text_bytes };
   await writer.insist("begin", [{ root, limits, max_index_items }]);
-  await searcher.insist("begin", [
-    { root, ef_search: settings.ef_search, save_after_ms: settings.save_after_ms },
-  ]);
+  await searcher.begin({ root, ef_search: settings.ef_search, save_after_ms: settings.save_after_ms });
   await mover.insist("begin", [{ root }]);
   const { timeout_ms } = settings;
   const moving = new Moving({ root, mover, storaged, timeout_ms, now_ms: Date.now });
@@ -83,10 +87,9 @@ export async function createVectord(
     clearInterval(timer);
     await expiring;
     await tables.close();
-    if (searcher.dead === undefined) await searcher.insist("close", []);
+    await searcher.close();
     if (writer.dead === undefined) await writer.insist("close", []);
     mover.end();
-    searcher.end();
     writer.end();
     lock.release();
   };
