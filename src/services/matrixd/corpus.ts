@@ -20,8 +20,9 @@ export interface Question {
 export interface Candidate {
   readonly corpus: string;
   readonly id: string;
-  readonly text: string | null;
-  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** Both are absent until they are needed, where the corpus tells them apart from the search. */
+  readonly text?: string | null;
+  readonly metadata?: Readonly<Record<string, unknown>> | null;
   readonly rank: number;
   readonly score: number;
   readonly ranks?: NonNullable<Provenance["ranks"]>;
@@ -40,8 +41,13 @@ export interface CorpusReader {
   begin(corpus: RegisteredCorpus): Promise<void>;
   /** @throws LakeError not_found, or the holder's */
   standing(corpus: RegisteredCorpus): Promise<Standing>;
-  /** Best first. @throws LakeError the holder's */
+  /** Best first; texts and metadata may be left to `contents`. @throws LakeError the holder's */
   search(corpus: RegisteredCorpus, question: Question): Promise<Candidate[]>;
+  /** Texts and metadata by id, of those that are there. @throws LakeError the holder's */
+  contents(
+    corpus: RegisteredCorpus,
+    ids: readonly string[],
+  ): Promise<ReadonlyMap<string, Pick<Candidate, "text" | "metadata">>>;
   /** Those of these ids that are there. @throws LakeError the holder's */
   fetch(corpus: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]>;
   /** @throws LakeError invalid, where there is nothing to refresh; the holder's */

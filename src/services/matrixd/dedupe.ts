@@ -7,9 +7,9 @@ const SHINGLE_WORDS = 4;
 /** Of a longer text the beginning is compared. */
 const MAX_WORDS = 2000;
 
-export interface Text {
-  readonly corpus: string;
-  readonly text: string | null;
+/** What is compared: a hit's text, and where it comes from. */
+export interface Textual {
+  readonly candidate: { readonly corpus: string; readonly text?: string | null };
 }
 
 export interface Kept<T> {
@@ -21,13 +21,13 @@ export interface Kept<T> {
  * Keeps the first of each group of near-duplicates, in the order given, until `wanted` are kept; what comes after is not
  * looked at. A hit is dropped only for one of another corpus; what one corpus holds twice is its own affair.
  */
-export function dedupe<T extends Text>(hits: readonly T[], wanted: number): Kept<T>[] {
+export function dedupe<T extends Textual>(hits: readonly T[], wanted: number): Kept<T>[] {
   const kept: (Kept<T> & { readonly size: number })[] = [];
   /** By shingle: the kept hits that have it. */
   const holders = new Map<string, number[]>();
   for (const hit of hits) {
     if (kept.length === wanted) break;
-    const shingles = shinglesOf(hit.text);
+    const shingles = shinglesOf(hit.candidate.text ?? null);
     const original = nearest(hit, shingles, kept, holders);
     if (original) {
       kept[original.at]?.duplicates.push({ hit, similarity: original.similarity });
@@ -43,8 +43,8 @@ export function dedupe<T extends Text>(hits: readonly T[], wanted: number): Kept
   return kept.map(({ hit, duplicates }) => ({ hit, duplicates }));
 }
 
-function nearest<T extends Text>(
-  { corpus }: T,
+function nearest<T extends Textual>(
+  { candidate: { corpus } }: T,
   shingles: ReadonlySet<string>,
   kept: readonly (Kept<T> & { readonly size: number })[],
   holders: ReadonlyMap<string, number[]>,
@@ -52,7 +52,7 @@ function nearest<T extends Text>(
   const shared = new Map<number, number>();
   for (const shingle of shingles)
     for (const at of holders.get(shingle) ?? [])
-      if (kept[at]?.hit.corpus !== corpus) shared.set(at, (shared.get(at) ?? 0) + 1);
+      if (kept[at]?.hit.candidate.corpus !== corpus) shared.set(at, (shared.get(at) ?? 0) + 1);
   let best: { at: number; similarity: number } | undefined;
   for (const [at, count] of shared) {
     const similarity = count / (shingles.size + (kept[at]?.size ?? 0) - count);

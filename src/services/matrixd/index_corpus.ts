@@ -1,6 +1,7 @@
 /** Corpora that are vector indexes: searched by words and vector at once. */
 import { LakeError } from "../../shared/errors.ts";
 import type { Found, Vectord } from "../vectord/schema.ts";
+import type { Content } from "./complete.ts";
 import type { Candidate, CorpusReader, Question, Standing } from "./corpus.ts";
 import type { RegisteredCorpus } from "./store.ts";
 
@@ -36,6 +37,10 @@ export class IndexReader implements CorpusReader {
     return this.fetchFromIndex(corpus.name, indexOf(corpus), ids, question);
   }
 
+  contents(corpus: RegisteredCorpus, ids: readonly string[]): Promise<ReadonlyMap<string, Content>> {
+    return this.contentsOfIndex(indexOf(corpus), ids);
+  }
+
   async refresh({ name }: RegisteredCorpus): Promise<void> {
     throw new LakeError("invalid", `Corpus "${name}" is an index, which is always as new as its items.`);
   }
@@ -57,6 +62,12 @@ export class IndexReader implements CorpusReader {
     // The index was made anew with another model: what a foreign vector found means nothing.
     const learnt = await this.#learn(corpus, index);
     return candidatesOf(corpus, await this.#ask(corpus, index, question, learnt));
+  }
+
+  /** @throws LakeError vectord's */
+  async contentsOfIndex(index: string, ids: readonly string[]): Promise<ReadonlyMap<string, Content>> {
+    const { items } = await this.#vectord.get(index, { ids: [...ids], include: ["metadata", "text"] });
+    return new Map(items.map(({ id, text = null, metadata = null }) => [id, { text, metadata }]));
   }
 
   /** @throws LakeError vectord's, embedd's */
@@ -101,7 +112,7 @@ export class IndexReader implements CorpusReader {
         vector: Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64"),
         hybrid: { text, soft: NO_SOFT_MATCHES },
         k,
-        include: ["metadata", "text"],
+        include: [],
         ...(filter ? { filter } : {}),
       });
     } catch (error) {
@@ -113,11 +124,9 @@ export class IndexReader implements CorpusReader {
 }
 
 function candidatesOf(corpus: string, { results }: Found): Candidate[] {
-  return results.map(({ id, text = null, metadata = null, score, ranks, sides }, at) => ({
+  return results.map(({ id, score, ranks, sides }, at) => ({
     corpus,
     id,
-    text,
-    metadata,
     rank: at + 1,
     score,
     bm25: sides?.bm25 ?? 0,

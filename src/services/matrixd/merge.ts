@@ -8,8 +8,8 @@ import type { Candidate } from "./corpus.ts";
 /** Those of vectord's hybrid search, so that one corpus alone is ranked as its index ranks it. */
 const WEIGHTS = { bm25: 0.3, cosine: 0.7 };
 
-/** Of the merged hits so many are looked at again, one way or another, unless more are wanted. */
-export const RERANKED = 60;
+/** Of the merged hits so many are read and looked at further, unless more are wanted. */
+export const LOOKED_AT = 60;
 
 /** A candidate on its way through the stages, with the score of the last one. */
 export interface Merged {

@@ -1,6 +1,7 @@
 /** Corpora that are an agent's memory: live traces, with what their age and outcomes make of them. */
 import { LakeError } from "../../shared/errors.ts";
 import type { FoundTrace, Pathwayd, Trace } from "../pathwayd/schema.ts";
+import type { Content } from "./complete.ts";
 import type { Candidate, CorpusReader, Question, Standing } from "./corpus.ts";
 import type { RegisteredCorpus } from "./store.ts";
 
@@ -53,6 +54,11 @@ export class PathwayReader implements CorpusReader {
         ...toldOf(name, trace as Trace),
         ...{ rank: k + 1, score: 0, bm25: 0, cosine: 0, extra: 0, factor: 1 },
       }));
+  }
+
+  /** A search tells all of a trace. */
+  async contents(): Promise<ReadonlyMap<string, Content>> {
+    return new Map();
   }
 
   async refresh({ name }: RegisteredCorpus): Promise<void> {

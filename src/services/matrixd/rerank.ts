@@ -5,7 +5,7 @@
  */
 import type { Embedd } from "../embedd/schema.ts";
 import { tokensOf } from "./budget.ts";
-import { byScore, type Merged, RERANKED } from "./merge.ts";
+import { byScore, type Merged } from "./merge.ts";
 
 /** Texts of up to so many tokens weigh in full. */
 const SHORT_TOKENS = 48;
@@ -13,18 +13,11 @@ const SHORT_TOKENS = 48;
 const CHARS_AT_ONCE = 500_000;
 
 /**
- * Adds to each of the first candidates' scores: the trust in its corpus × (its soft match − the mean of all). Those after
- * them keep their order behind.
+ * Adds to each candidate's score: the trust in its corpus × (its soft match − the mean of all).
  * @throws LakeError embedd's
  */
-export async function rerank(
-  embedd: Embedd,
-  query: string,
-  hits: readonly Merged[],
-  k: number,
-): Promise<Merged[]> {
-  const first = hits.slice(0, Math.max(RERANKED, k));
-  const worded = first.filter((it) => it.candidate.text?.trim());
+export async function rerank(embedd: Embedd, query: string, hits: readonly Merged[]): Promise<Merged[]> {
+  const worded = hits.filter((it) => it.candidate.text?.trim());
   if (worded.length === 0) return [...hits];
   const chars = Math.floor(CHARS_AT_ONCE / worded.length);
   const texts = worded.map(({ candidate }) => candidate.text?.slice(0, chars) ?? "");
@@ -34,8 +27,7 @@ export async function rerank(
   const added = new Map(
     worded.map((it, at) => [it, trust(it.candidate.corpus) * ((scores[at] ?? mean) - mean)]),
   );
-  const ordered = first.map((it) => ({ ...it, score: it.score + (added.get(it) ?? 0) })).sort(byScore);
-  return [...ordered, ...hits.slice(first.length)];
+  return hits.map((it) => ({ ...it, score: it.score + (added.get(it) ?? 0) })).sort(byScore);
 }
 
 /** By corpus: the less, the longer its texts are. */
@@ -44,7 +36,7 @@ function trustIn(hits: readonly Merged[]): (corpus: string) => number {
   for (const { candidate } of hits) {
     const length = lengths.get(candidate.corpus) ?? { tokens: 0, texts: 0 };
     lengths.set(candidate.corpus, length);
-    length.tokens += tokensOf(candidate.text);
+    length.tokens += tokensOf(candidate.text ?? null);
     length.texts++;
   }
   return (corpus) => {

@@ -2,12 +2,13 @@
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import { adviceOf, boosted, missing } from "./advise.ts";
-import { spend, tokensOf } from "./budget.ts";
+import { fit, tokensOf } from "./budget.ts";
+import { complete } from "./complete.ts";
 import type { Candidate, CorpusReader, Question } from "./corpus.ts";
 import { Deadline } from "./deadline.ts";
 import { dedupe } from "./dedupe.ts";
 import type { Judgement } from "./judgement.ts";
-import { type Merged, merge } from "./merge.ts";
+import { LOOKED_AT, type Merged, merge } from "./merge.ts";
 import type { Advice, Playbooks } from "./playbooks.ts";
 import { rerank } from "./rerank.ts";
 import {
@@ -27,6 +28,8 @@ const PER_CORPUS_K = 50;
 /** Of the time given, so much at most is kept back for what comes after the corpora have answered. */
 const RESERVED_SHARE = 0.25;
 const RESERVED_MS = 500;
+/** Looked at further for each hit wanted, since some turn out to be near-duplicates. */
+const FOR_EACH = 1.5;
 
 export interface SearchOptions {
   readonly embedd: Embedd;
@@ -83,31 +86,14 @@ export class MatrixSearch {
     const brought = await this.#bringIn(answered, question);
     let hits = this.#staged("merged", () => merge([...answered, ...brought], weights(this.#corpora)));
     if (this.#advice.length > 0) hits = this.#staged("boosted", () => boosted(hits, this.#advice));
+    hits = await this.#complete(hits.slice(0, Math.max(LOOKED_AT, Math.ceil(k * FOR_EACH))));
     hits = await this.#rerank(hits);
     hits = await this.#judge(hits);
-    const kept = dedupe(
-      hits.map((it) => ({ ...it, corpus: it.candidate.corpus, text: it.candidate.text })),
-      k,
-    );
+    const kept = dedupe(hits, k);
     const told = kept.map(({ hit, duplicates }) => this.#told(hit, duplicates));
-    const budgeted =
-      budget_tokens === undefined
-        ? undefined
-        : spend(
-            told.map((hit) => ({ hit, tokens: hit.provenance.tokens })),
-            budget_tokens,
-          );
     return {
-      results: budgeted ? budgeted.kept.map(({ hit }) => hit) : told,
+      ...fit(told, budget_tokens),
       warnings: this.#warnings,
-      ...(budgeted
-        ? {
-            budget: {
-              tokens: budgeted.tokens,
-              left_out: budgeted.left_out.map(({ hit: { corpus, id }, tokens }) => ({ corpus, id, tokens })),
-            },
-          }
-        : {}),
       ...(explain ? { explain: this.#explanation } : {}),
       elapsed_ms: rounded(this.#options.now_ms() - this.#started_ms),
     };
@@ -208,6 +194,21 @@ export class MatrixSearch {
     return brought.map((candidates) => ({ candidates }));
   }
 
+  /** With texts and metadata; a corpus that can't tell them in time has no hits. */
+  #complete(hits: readonly Merged[]): Promise<Merged[]> {
+    return complete(
+      hits,
+      async (name, ids) => {
+        const corpus = this.#corpora.find((it) => it.name === name);
+        if (!corpus) return new Map();
+        return this.#unlessLate(`What "${name}" found can't be read`, new Map(), () =>
+          this.#options.readerOf(corpus).contents(corpus, ids),
+        );
+      },
+      (before, after) => this.#places.set(after, this.#places.get(before) ?? []),
+    );
+  }
+
   /** Drops what is merely near the focus, where that was asked. */
   async #judge(hits: readonly Merged[]): Promise<readonly Merged[]> {
     const { relevance, query } = this.#query;
@@ -243,11 +244,11 @@ export class MatrixSearch {
 
   /** Where the model is late or down, the merged order stands. */
   async #rerank(hits: readonly Merged[]): Promise<readonly Merged[]> {
-    const { rerank: wanted = true, query, k = DEFAULT_K } = this.#query;
+    const { rerank: wanted = true, query } = this.#query;
     if (!wanted || hits.length === 0) return hits;
     const started_ms = this.#options.now_ms();
     const ordered = await this.#unlessLate("The hits are not reranked", undefined, () =>
-      rerank(this.#options.embedd, query, hits, k),
+      rerank(this.#options.embedd, query, hits),
     );
     return ordered ? this.#staged("reranked", () => ordered, started_ms) : hits;
   }
@@ -267,7 +268,7 @@ export class MatrixSearch {
   }
 
   #told({ candidate, score }: Merged, duplicates: readonly { hit: Merged; similarity: number }[]): MatrixHit {
-    const { corpus, id, text, metadata, ranks, cosine } = candidate;
+    const { corpus, id, text = null, metadata = null, ranks, cosine } = candidate;
     return {
       corpus,
       id,

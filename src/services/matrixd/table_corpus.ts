@@ -2,6 +2,7 @@
 import { LakeError } from "../../shared/errors.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
 import type { Vectord } from "../vectord/schema.ts";
+import type { Content } from "./complete.ts";
 import type { Candidate, CorpusReader, Question, Standing } from "./corpus.ts";
 import type { IndexReader } from "./index_corpus.ts";
 import type { CorpusDefinition, Freshness } from "./schema.ts";
@@ -71,6 +72,10 @@ export class TableReader implements CorpusReader {
 
   fetch({ name }: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]> {
     return this.#options.indexes.fetchFromIndex(name, PREFIX + name, ids, question);
+  }
+
+  contents({ name }: RegisteredCorpus, ids: readonly string[]): Promise<ReadonlyMap<string, Content>> {
+    return this.#options.indexes.contentsOfIndex(PREFIX + name, ids);
   }
 
   async end({ name }: RegisteredCorpus): Promise<void> {
