@@ -148,6 +148,13 @@ inBothCompositions("matrixd", (start) => {
     await vectorsAt(house.url).add("doomed", FOXES);
     const back = await calls.search({ query: "fox", corpora: ["doomed"], k: 1 });
     expect(back.results[0]?.id).toBe("fox");
+
+    // Made anew without a model, behind our back: it costs its own share, and the question is not to blame.
+    await vectorsAt(house.url).send("DELETE", "/doomed");
+    await vectorsAt(house.url).create("doomed", 3);
+    const modelless = await calls.search({ query: "bank rates", corpora: ["money", "doomed"] });
+    expect(modelless.results[0]?.id).toBe("rates");
+    expect(modelless.warnings.map(({ corpus, code }) => [corpus, code])).toEqual([["doomed", "unavailable"]]);
     await calls.send("DELETE", "/corpora/doomed");
   });
 

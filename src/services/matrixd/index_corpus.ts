@@ -20,12 +20,14 @@ export class IndexReader implements CorpusReader {
   }
 
   async begin(corpus: RegisteredCorpus): Promise<void> {
-    await this.#learn(corpus.name, indexOf(corpus));
+    const index = indexOf(corpus);
+    const { model } = await this.#vectord.index(index);
+    if (model === null) throw modelless("invalid", index);
   }
 
   async standing(corpus: RegisteredCorpus): Promise<Standing> {
     const { state, items, model } = await this.#vectord.index(indexOf(corpus));
-    if (model === null) throw modelless(indexOf(corpus));
+    if (model === null) throw modelless("unavailable", indexOf(corpus));
     return { state: state === "ready" ? "ready" : "building", items, model };
   }
 
@@ -57,11 +59,16 @@ export class IndexReader implements CorpusReader {
   /** @throws LakeError vectord's, embedd's */
   async searchIndex(corpus: string, index: string, question: Question): Promise<Candidate[]> {
     const known = this.#models.get(corpus) ?? (await this.#learn(corpus, index));
-    const found = await this.#ask(corpus, index, question, known);
-    if (found.model === known) return candidatesOf(corpus, found);
+    const found = await this.#ask(index, question, known).catch((error) => {
+      // It may be the vector that is not valid, where the index was made anew with another dimension.
+      if (error instanceof LakeError && error.code === "invalid") return undefined;
+      this.forget(corpus);
+      throw error;
+    });
+    if (found?.model === known) return candidatesOf(corpus, found);
     // The index was made anew with another model: what a foreign vector found means nothing.
     const learnt = await this.#learn(corpus, index);
-    return candidatesOf(corpus, await this.#ask(corpus, index, question, learnt));
+    return candidatesOf(corpus, await this.#ask(index, question, learnt));
   }
 
   /** @throws LakeError vectord's */
@@ -95,31 +102,20 @@ export class IndexReader implements CorpusReader {
   async #learn(corpus: string, index: string): Promise<string> {
     this.forget(corpus);
     const { model } = await this.#vectord.index(index);
-    if (model === null) throw modelless(index);
+    if (model === null) throw modelless("unavailable", index);
     this.#models.set(corpus, model);
     return model;
   }
 
-  async #ask(
-    corpus: string,
-    index: string,
-    { text, k, filter, vectorBy }: Question,
-    model: string,
-  ): Promise<Found> {
+  async #ask(index: string, { text, k, filter, vectorBy }: Question, model: string): Promise<Found> {
     const vector = await vectorBy(model);
-    try {
-      return await this.#vectord.search(index, {
-        vector: Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64"),
-        hybrid: { text, soft: NO_SOFT_MATCHES },
-        k,
-        include: [],
-        ...(filter ? { filter } : {}),
-      });
-    } catch (error) {
-      // It may have been dropped and made anew with another dimension: look again the next time.
-      this.forget(corpus);
-      throw error;
-    }
+    return this.#vectord.search(index, {
+      vector: Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64"),
+      hybrid: { text, soft: NO_SOFT_MATCHES },
+      k,
+      include: [],
+      ...(filter ? { filter } : {}),
+    });
   }
 }
 
@@ -153,9 +149,9 @@ function indexOf({ index }: RegisteredCorpus): string {
   return index;
 }
 
-function modelless(index: string): LakeError {
+function modelless(code: "invalid" | "unavailable", index: string): LakeError {
   return new LakeError(
-    "invalid",
+    code,
     `Index "${index}" has no model, so that a query's words can't be compared with its vectors: make it with one.`,
   );
 }
