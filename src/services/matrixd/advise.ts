@@ -7,7 +7,7 @@ import type { Advice } from "./playbooks.ts";
  * Added to the score of the weightiest answer; a perfect hit by words and vector has 1. What is brought in must stand on
  * its own likeness to the query for the rest, so a wrong playbook lifts little. Measured: scripts/bench/playbooks.ts.
  */
-export const BOOST = 0.3;
+export const BOOST = 0.8;
 
 /** The answers that no corpus found, by corpus. */
 export function missing(advice: readonly Advice[], found: readonly Candidate[]): Map<string, string[]> {
