@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { serviceToken } from "../../src/shared/keys.ts";
 import { compositions, inBothCompositions, startHouse } from "../support/house.ts";
 import { contentsOf, pathwayAt } from "../support/pathway.ts";
 import { startProcesses } from "../support/processes.ts";
@@ -169,6 +170,26 @@ for (const composition of compositions)
   });
 
 inBothCompositions("pathwayd's index", (start) => {
+  test("is made anew where it is deleted under a running pathwayd", async () => {
+    const house = await start();
+    const calls = pathwayAt(house.url);
+    for (let at = 0; at < 20; at++) await calls.add({ content: `memory number ${at}` });
+    const drop = () =>
+      fetch(`${house.url}/v1/vectors/index/_pathway`, {
+        method: "DELETE",
+        headers: { authorization: `Bearer ${serviceToken(house.data_dir)}` },
+      });
+    expect((await drop()).status).toBe(204);
+    const { status } = await calls.send("POST", "search", { query: "memory number 7" });
+    expect([200, 503]).toContain(status);
+    expect(contentsOf(await calls.search({ query: "memory number 7", k: 1 }))).toEqual(["memory number 7"]);
+    expect((await drop()).status).toBe(204);
+    expect((await calls.add({ content: "memory number 20" })).indexed).toBe(true);
+    const all = await calls.search({ query: "memory number", k: 50, exact: true });
+    expect(all.results).toHaveLength(21);
+    expect(await calls.health()).toMatchObject({ status: "ok", index: { items: 21, waiting: 0 } });
+  });
+
   test("is made anew where it is gone, is another, or holds what it should not", async () => {
     const house = await start();
     const calls = pathwayAt(house.url);
