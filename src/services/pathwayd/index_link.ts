@@ -209,7 +209,12 @@ export class IndexLink {
     try {
       const { items } = await vectord.get(INDEX_NAME, { ids: [MARK_ID], include: ["metadata"] });
       if (items[0]?.metadata?.generation !== generation) return false;
-      return model === undefined || (await vectord.index(INDEX_NAME)).model === model;
+      const info = await vectord.index(INDEX_NAME);
+      if (model !== undefined && info.model !== model) return false;
+      // Made before these were indexed.
+      const add = INDEXED.filter((it) => !info.indexed.includes(it));
+      if (add.length > 0) await vectord.fields(INDEX_NAME, { add });
+      return true;
     } catch (error) {
       unlessGone(error);
       return false;

@@ -17,6 +17,11 @@ export const INDEXED = [
   "scope.user_id",
   "scope.agent_id",
   "scope.run_id",
+  "valid_from",
+  "valid_to",
+  "expires",
+  "known_from",
+  "known_to",
 ];
 /** Of a text, what the index takes. */
 const MAX_TEXT_CHARS = 65_536;
