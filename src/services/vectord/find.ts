@@ -27,8 +27,7 @@ const RESCORED_MORE = 16;
 const SIDE = 100;
 const SIDE_MORE = 32;
 /** Of these, the best get soft matches: more measured no better. */
-const SOFT_CANDIDATES = 64;
-const SOFT_FOR_EACH = 2;
+const SOFT_CANDIDATES = 100;
 const MAX_WORDS = 64;
 /** So few items that pass a filter are looked at one by one for words, too. */
 const FEW = 5000;
@@ -165,7 +164,7 @@ class Search {
     vector = DEFAULT_WEIGHTS.vector,
     soft,
   }: HybridQuestion): Ranking {
-    const { shelf } = this.sources;
+    const { metric, shelf } = this.sources;
     const side = Math.max(SIDE, this.question.k);
     const near = this.nearest(side, side + SIDE_MORE);
     const worded = this.#byWords(text, side);
@@ -178,11 +177,12 @@ class Search {
       const cosine = cosineOf(this.question.vector, this.#norm, shelf.lying(slot));
       const score = (bm25 * it.bm25) / highest + vector * cosine;
       const sides = { bm25: it.bm25, cosine };
-      return { slot, score, distance: this.#distance(slot), ranks: it.ranks, sides };
+      const distance = metric === "cosine" ? 1 - cosine : this.#distance(slot);
+      return { slot, score, distance, ranks: it.ranks, sides };
     });
     hits.sort((a, b) => b.score - a.score || shelf.key(a.slot) - shelf.key(b.slot));
     const { k } = this.question;
-    const told = soft > 0 ? Math.max(SOFT_CANDIDATES, k * SOFT_FOR_EACH) : k;
+    const told = soft > 0 ? Math.max(SOFT_CANDIDATES, k) : k;
     return { hits: hits.slice(0, told), exact: near.exact };
   }
 
