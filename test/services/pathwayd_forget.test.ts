@@ -1,27 +1,17 @@
 /** Forgetting, and what damage does: no file keeps what is forgotten, and no bad line stops a start or goes unsaid. */
 import { afterAll, expect, test } from "bun:test";
-import {
-  appendFileSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { serviceToken } from "../../src/shared/keys.ts";
 import { compositions, inBothCompositions, startHouse } from "../support/house.ts";
 import { contentsOf, pathwayAt } from "../support/pathway.ts";
 import { startProcesses } from "../support/processes.ts";
+import { contentsBelow } from "../support/tree.ts";
 import { seeded } from "../support/vectors.ts";
 
-/** Files that hold a text, in whatever encoding the house writes: names within the folder. */
+/** Files that hold a text, in whatever encoding the house writes. */
 function filesWith(folder: string, text: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) => {
-    const path = join(folder, name);
-    return statSync(path).isFile() && readFileSync(path).includes(text);
-  });
+  return [...contentsBelow(folder)].flatMap(([path, bytes]) => (bytes.includes(text) ? [path] : []));
 }
 const journalOf = (data_dir: string) => join(data_dir, "pathway/traces.jsonl");
 

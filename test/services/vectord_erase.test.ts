@@ -1,8 +1,7 @@
 /** Erasing: nothing of an item that is no more is left in any file of the lake. */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { inBothCompositions, type RunningHouse, startHouse } from "../support/house.ts";
-import { filesBelow } from "../support/tree.ts";
+import { contentsBelow, filesBelow } from "../support/tree.ts";
 import { idsOf, type Problem, randomVector, seeded, settled, vectorsAt } from "../support/vectors.ts";
 
 const DIMENSION = 16;
@@ -29,7 +28,7 @@ function marked(mark: string, random: () => number) {
 
 /** Which of the traces are in any file. */
 function left(house: RunningHouse, traces: ReturnType<typeof marked>["traces"]): string[] {
-  const files = filesBelow(house.data_dir).map((path) => readFileSync(path));
+  const files = [...contentsBelow(house.data_dir).values()];
   return Object.entries(traces)
     .filter(([, bytes]) => files.some((file) => file.includes(bytes)))
     .map(([name]) => name);
