@@ -294,6 +294,13 @@ inBothCompositions("vectord", (start) => {
       expect(idsOf((await calls.search("swept", { vector: x })).results).sort()).toEqual(["bare", "list"]);
       for (const query of [{}, { ids: ["a"], filter: {} }, { filter: { must: [{ key: "n" }] } }])
         expect((await calls.send("POST", "/swept/delete", query)).status).toBe(400);
+      const all = { key: "n", exists: true };
+      for (const filter of [{}, { must: [] }, { must_not: [{}] }, { must: [all, { should: [] }] }])
+        expect(await calls.send<Problem>("POST", "/swept/delete", { filter })).toMatchObject({
+          status: 400,
+          body: { code: "invalid", detail: expect.stringContaining("DELETE /vectors/index/swept") },
+        });
+      expect((await calls.info("swept")).items).toBe(2);
     });
   });
 

@@ -7,6 +7,7 @@ import { Indexes, type Known, noIndex, refuseItems, refuseReserved } from "./ind
 import type { Line } from "./line.ts";
 import type { Moving } from "./moving.ts";
 import type { Restored, RestoreQuery, Snapshot, SnapshotQuery, VectorMoves } from "./moving_schema.ts";
+import { refuseAll } from "./refuse_all.ts";
 import {
   type Added,
   type Batch,
@@ -218,6 +219,7 @@ export class Vectors implements VectorItems, VectorMoves {
     this.#indexes.get(name);
     if ("ids" in query === "filter" in query)
       throw new LakeError("invalid", "A deletion needs ids, or a filter, and not both.");
+    if ("filter" in query) refuseAll(name, query.filter);
     const deleted = await this.#removed(name, await this.#remove(name, query));
     if (query.erase) await this.#erase(name);
     return deleted;
