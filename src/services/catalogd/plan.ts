@@ -1,5 +1,6 @@
 /** Scan plans: which files a reader of one snapshot must read, after pruning by their bounds. */
 import { LakeError } from "../../shared/errors.ts";
+import { readTime } from "../../shared/time.ts";
 import { CONTENT, type DataFile, type ManifestEntry, STATUS } from "./manifest.ts";
 import {
   currentSchema,
@@ -64,11 +65,9 @@ function byId(metadata: TableMetadata, name: string, snapshot_id: string): Snaps
   return found;
 }
 
-const RFC3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i;
-
 function byTime(metadata: TableMetadata, name: string, as_of: string): Snapshot {
-  const at_ms = RFC3339.test(as_of) ? Date.parse(as_of) : Number.NaN;
-  if (Number.isNaN(at_ms))
+  const at_ms = readTime(as_of);
+  if (at_ms === undefined)
     throw new LakeError(
       "invalid",
       `as_of must be an RFC 3339 time such as 2026-01-31T12:00:00Z (got "${as_of.slice(0, 60)}").`,

@@ -2,6 +2,7 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { LakeError } from "../../shared/errors.ts";
 import { sentenceOf } from "../../shared/faults.ts";
+import { readTime } from "../../shared/time.ts";
 import {
   DEFAULT_SOURCE,
   GATEWAY_SOURCE,
@@ -25,7 +26,7 @@ export function complete(op: GatewayOp, id: string, timestamp: string, source: s
 
 /** @throws LakeError `invalid` where a timestamp of the right shape names a day or an hour that does not exist */
 export function refuseImpossibleTime(timestamp: string): void {
-  if (Number.isNaN(Date.parse(timestamp)))
+  if (readTime(timestamp) === undefined)
     throw new LakeError(
       "invalid",
       `timestamp "${timestamp}" names no time; use RFC 3339, as in 2026-11-23T09:30:00.000Z.`,

@@ -4,6 +4,7 @@
  */
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { holds, readFilter } from "../../shared/filter.ts";
+import { readTime } from "../../shared/time.ts";
 import type { Hit, Found as IndexFound, Vectord } from "../vectord/schema.ts";
 import { INDEX_NAME, type IndexLink } from "./index_link.ts";
 import { filterOf, indexText, metadataOf, readItemId, statesOf } from "./item.ts";
@@ -56,8 +57,8 @@ export class Finder {
   async search(query: SearchQuery): Promise<Found> {
     const started_ms = performance.now();
     const { link, now_ms } = this.#options;
-    const at_ms = query.as_of === undefined ? now_ms() : Date.parse(query.as_of);
-    if (Number.isNaN(at_ms))
+    const at_ms = query.as_of === undefined ? now_ms() : readTime(query.as_of);
+    if (at_ms === undefined)
       throw new LakeError("invalid", `as_of "${query.as_of}" names no time; use RFC 3339.`);
     const results =
       query.query === undefined

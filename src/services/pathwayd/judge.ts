@@ -1,5 +1,6 @@
 /** What may be remembered: the limits of one trace, and its times. */
 import { LakeError } from "../../shared/errors.ts";
+import { readTime } from "../../shared/time.ts";
 import type { Body } from "./records.ts";
 import type { Content, NewTrace, Revise, Update } from "./schema.ts";
 import { textOf } from "./text.ts";
@@ -59,8 +60,8 @@ function timesOf(given: Partial<Record<(typeof TIMES)[number], string | null>>) 
   for (const name of TIMES) {
     const value = given[name];
     if (value === undefined) continue;
-    const at_ms = value === null ? 0 : Date.parse(value);
-    if (Number.isNaN(at_ms))
+    const at_ms = value === null ? 0 : readTime(value);
+    if (at_ms === undefined)
       throw refused(`${name} "${value}" names no time; use RFC 3339, as in 2026-11-23T09:30:00.000Z`);
     times[name] = value === null ? null : new Date(at_ms).toISOString();
   }

@@ -3,6 +3,7 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { t } from "elysia";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { sentenceOf } from "../../shared/faults.ts";
+import { readTime } from "../../shared/time.ts";
 import { lineOf } from "./history.ts";
 import { bodyOf, type Limits } from "./judge.ts";
 import type { HistoryLine } from "./records.ts";
@@ -79,15 +80,27 @@ export function readLine(text: string, limits: Limits & { max_versions: number }
       "invalid",
       `it has more than ${limits.max_versions} versions (pathwayd.max_versions).`,
     );
-  const versions = line.versions.map((it) => (it.body ? { ...it, body: bodyOf(it.body, limits) } : it));
-  const { predecessor, ...rest } = line as HistoryLine;
+  const versions = line.versions.map((it) => ({
+    ...it,
+    at: inOneForm(it.at, `version ${it.version}`),
+    ...(it.body ? { body: bodyOf(it.body, limits) } : {}),
+  }));
+  const { predecessor, uses, ...rest } = line as HistoryLine;
   const read: HistoryLine = {
     ...rest,
     ...(predecessor === undefined ? {} : { predecessor }),
     versions,
+    ...(uses ? { uses: uses.map((it) => ({ ...it, at: inOneForm(it.at, "a use") })) } : {}),
   } as HistoryLine;
   refuseIncoherent(read);
   return read;
+}
+
+/** @throws LakeError invalid */
+function inOneForm(time: string, what: string): string {
+  const at_ms = readTime(time);
+  if (at_ms === undefined) throw new LakeError("invalid", `${what} is of "${time}", which names no time.`);
+  return new Date(at_ms).toISOString();
 }
 
 function parse(text: string): unknown {
@@ -119,9 +132,8 @@ function refuseIncoherent({ predecessor, versions }: HistoryLine): void {
   let state = "live";
   for (const [at, it] of versions.entries()) {
     const before = versions[at - 1];
-    if (Number.isNaN(Date.parse(it.at))) refuse(`version ${it.version} has no time`);
     if (!before) continue;
-    if (it.version <= before.version || Date.parse(it.at) < Date.parse(before.at))
+    if (it.version <= before.version || it.at < before.at)
       refuse(`version ${it.version} comes after ${before.version}`);
     if (!NEXT[state]?.includes(it.change))
       refuse(`version ${it.version} is "${it.change}" of a ${state} trace`);

@@ -2,6 +2,7 @@
 import { closest, distance } from "fastest-levenshtein";
 import { contentOf } from "../../shared/duckdb/content.ts";
 import { LakeError } from "../../shared/errors.ts";
+import { readTime } from "../../shared/time.ts";
 import type { Catalogd, ScanPlan } from "../catalogd/schema.ts";
 import { at } from "./failure.ts";
 import type { Binding, TableReference } from "./protocol.ts";
@@ -14,7 +15,6 @@ const DEFAULT_NAMESPACE = "default";
  */
 const RESERVED = new Set(["memory", "system", "temp", "pg_catalog", "information_schema", "recurring"]);
 const SNAPSHOT_ID = /^-?\d{1,19}$/;
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 const SUGGESTED = 3;
 
 /** A table of the statement, resolved. */
@@ -78,7 +78,7 @@ function selection(when: When, name: string): { snapshot_id?: string; as_of?: st
   const value = when.by_table.get(name.toLowerCase()) ?? when.all;
   if (value === undefined) return {};
   if (SNAPSHOT_ID.test(value)) return { snapshot_id: value };
-  if (!RFC3339.test(value) || Number.isNaN(Date.parse(value)))
+  if (readTime(value) === undefined)
     throw new LakeError(
       "invalid",
       `as_of must be an RFC 3339 time, as in "2026-01-31T00:00:00Z", or a snapshot id (got ${JSON.stringify(value.slice(0, 100))}).`,

@@ -1,5 +1,6 @@
 /** A batch as it came, judged whole: the first fault refuses all of it, naming item and reason. */
 import { LakeError, messageOf } from "../../shared/errors.ts";
+import { readTime } from "../../shared/time.ts";
 import type { Batch, IndexSettings } from "./schema.ts";
 import { readVector } from "./vectors.ts";
 
@@ -22,7 +23,6 @@ export interface JudgedItem {
 }
 
 const MEMBERS = ["id", "vector", "metadata", "text", "expires_at"];
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
 /** @throws LakeError invalid */
 export function judgeBatch(batch: Batch, settings: IndexSettings, limits: BatchLimits): JudgedItem[] {
@@ -130,8 +130,9 @@ function judgeText(value: unknown, at: number, max_bytes: number): string | null
 
 function judgeExpiry(value: unknown, at: number): number | null {
   if (value === null) return null;
-  const at_ms = typeof value === "string" && RFC_3339.test(value) ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(at_ms)) throw refused(at, "expires_at: must be a time as in 2026-11-23T09:30:00.000Z");
+  const at_ms = typeof value === "string" ? readTime(value) : undefined;
+  if (at_ms === undefined)
+    throw refused(at, "expires_at: must be a time that exists, in RFC 3339, as in 2026-11-23T09:30:00.000Z");
   return at_ms;
 }
 
