@@ -222,6 +222,7 @@ inBothCompositions("matrixd: playbooks", (start) => {
   beforeAll(async () => {
     house = await start({ LAKEHOUSE_MATRIXD_MAX_PLAYBOOKS: "4" });
     calls = matrixAt(house.url);
+    for (const name of ["handbook", "wiki"]) await calls.fill(name, [{ id: "leave-1", text: "leave" }]);
   });
   const answer = { corpus: "handbook", id: "keys-3" };
   const record = async (body: object) => {
@@ -316,6 +317,7 @@ inBothCompositions("matrixd: its client speaks of judgement by the same interfac
     expect(await client.downgrade(big)).toMatchObject({ mode: "lean" });
     expect(await client.recordOutcome({ ...big, success: true })).toMatchObject({ total: 1 });
     expect((await client.outcomes({ limit: 1 })).outcomes).toMatchObject([big]);
+    await matrixAt(house.url).fill("notes", [{ id: "1", text: "notes" }]);
     const answer = { corpus: "notes", id: "1" };
     const { id } = await client.recordPlaybook({ query: "one", answer });
     expect(await client.recordPlaybooks([{ query: "two", answer }])).toEqual({ accepted: 1, duplicates: 0 });

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { JournalReport } from "../../shared/journal.ts";
+import { suggest } from "../../shared/wording.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { CorpusReader, Standing } from "./corpus.ts";
 import type { Judgement } from "./judgement.ts";
@@ -162,20 +163,34 @@ export class Matrix implements GuardedMatrixd {
     return this.#options.judgement.outcomes(query);
   }
 
-  recordPlaybook(record: PlaybookRecord): Promise<PlaybookRecorded> {
+  async recordPlaybook(
+    record: PlaybookRecord,
+    scopes: readonly string[] = EVERYTHING,
+  ): Promise<PlaybookRecorded> {
+    this.#refuseUnread([record], scopes);
     return this.#options.judgement.recordPlaybook(record);
   }
 
-  recordPlaybooks(records: readonly PlaybookRecord[]): Promise<PlaybooksRecorded> {
+  async recordPlaybooks(
+    records: readonly PlaybookRecord[],
+    scopes: readonly string[] = EVERYTHING,
+  ): Promise<PlaybooksRecorded> {
+    this.#refuseUnread(records, scopes);
     return this.#options.judgement.recordPlaybooks(records);
   }
 
-  playbooks(query: PlaybooksQuery): Promise<PlaybooksPage> {
-    return this.#options.judgement.playbooks(query);
+  async playbooks(query: PlaybooksQuery, scopes: readonly string[] = EVERYTHING): Promise<PlaybooksPage> {
+    const lacking = query.corpus === undefined ? undefined : this.#lackingByName(query.corpus, scopes);
+    if (lacking !== undefined) throw new LakeError("forbidden", lacking);
+    const mayRead = (corpus: string) => this.#lackingByName(corpus, scopes) === undefined;
+    return this.#options.judgement.playbooks(query, mayRead);
   }
 
-  retirePlaybook(request: RetireRequest): Promise<Playbook> {
-    return this.#options.judgement.retirePlaybook(request);
+  async retirePlaybook(request: RetireRequest, scopes: readonly string[] = EVERYTHING): Promise<Playbook> {
+    const { judgement } = this.#options;
+    const lacking = this.#lackingByName(judgement.playbook(request.id).answer.corpus, scopes);
+    if (lacking !== undefined) throw new LakeError("forbidden", lacking);
+    return judgement.retirePlaybook(request);
   }
 
   /** Of each of its journals. */
@@ -208,6 +223,23 @@ export class Matrix implements GuardedMatrixd {
     return `The key lacks the scope ${scope}, which reading corpus "${corpus.name}" needs.`;
   }
 
+  /** The same by a corpus's name. Where it is no more, nobody knows which scope it needed: it takes all of them. */
+  #lackingByName(name: string, scopes: readonly string[]): string | undefined {
+    const corpus = this.#options.store.corpora.get(name);
+    if (corpus) return this.#lacking(corpus, scopes);
+    const needed = Object.values(this.#options.readers).map(({ scope }) => scope);
+    if (scopes.includes("*") || needed.every((it) => scopes.includes(it))) return undefined;
+    return `There is no corpus "${name}" any more; what was recorded for it takes the scopes ${needed.join(", ")}.`;
+  }
+
+  /** Playbooks tell of a corpus what a search of it would. @throws LakeError not_found, forbidden */
+  #refuseUnread(records: readonly PlaybookRecord[], scopes: readonly string[]): void {
+    for (const name of new Set(records.map(({ answer }) => answer.corpus))) {
+      const lacking = this.#lacking(this.#known(name), scopes);
+      if (lacking !== undefined) throw new LakeError("forbidden", lacking);
+    }
+  }
+
   async #told(corpus: RegisteredCorpus): Promise<CorpusInfo> {
     return { ...corpus, ...(await this.#standing(corpus)) };
   }
@@ -228,7 +260,10 @@ export class Matrix implements GuardedMatrixd {
 
   #known(name: string): RegisteredCorpus {
     const corpus = this.#options.store.corpora.get(name);
-    if (!corpus) throw new LakeError("not_found", `There is no corpus "${name}".`);
+    if (!corpus) {
+      const names = [...this.#options.store.corpora.keys()];
+      throw new LakeError("not_found", `There is no corpus "${name}"${suggest(name, names)}.`);
+    }
     return corpus;
   }
 

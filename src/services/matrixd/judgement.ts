@@ -146,19 +146,18 @@ export class Judgement implements Judging {
     };
   }
 
-  async playbooks({
-    limit = LIST_LIMIT,
-    cursor,
-    corpus,
-    tag,
-    retired,
-  }: PlaybooksQuery): Promise<PlaybooksPage> {
+  /** @param mayRead which corpora's are told */
+  async playbooks(
+    { limit = LIST_LIMIT, cursor, corpus, tag, retired }: PlaybooksQuery,
+    mayRead: (corpus: string) => boolean = () => true,
+  ): Promise<PlaybooksPage> {
     const from = cursor === undefined ? 0 : placeOf(cursor);
     const wanted = (it: Known) =>
       it.place > from &&
       (corpus === undefined || it.answer.corpus === corpus) &&
       (tag === undefined || it.tags.includes(tag)) &&
-      (retired === undefined || (it.retired_at !== null) === retired);
+      (retired === undefined || (it.retired_at !== null) === retired) &&
+      mayRead(it.answer.corpus);
     const page: Known[] = [];
     for (const it of this.#options.playbooks.playbooks.values()) {
       if (!wanted(it)) continue;
@@ -169,10 +168,16 @@ export class Judgement implements Judging {
     return { playbooks: page.map(toPlaybook), next_cursor: null };
   }
 
+  /** @throws LakeError not_found */
+  playbook(id: string): Known {
+    const known = this.#options.playbooks.playbooks.get(id);
+    if (!known) throw new LakeError("not_found", `There is no playbook "${id}".`);
+    return known;
+  }
+
   async retirePlaybook(request: RetireRequest): Promise<Playbook> {
     const { playbooks } = this.#options;
-    const before = playbooks.playbooks.get(request.id);
-    if (!before) throw new LakeError("not_found", `There is no playbook "${request.id}".`);
+    const before = this.playbook(request.id);
     if (before.retired_at !== null)
       throw new LakeError("conflict", `Playbook "${request.id}" was retired at ${before.retired_at}.`);
     if (this.#retiring.has(request.id))

@@ -69,6 +69,7 @@ export function matrixdRoutes(domain: GuardedMatrixd, door: Door) {
 
 /** What is judged rather than found. */
 function judgementRoutes(domain: GuardedMatrixd, door: Door) {
+  const scopesOf = (request: Request) => door.principal(request).scopes;
   const reads = door.needs("matrixd:read");
   const writes = door.needs("matrixd:write");
   return new Elysia({ normalize: false })
@@ -92,22 +93,26 @@ function judgementRoutes(domain: GuardedMatrixd, door: Door) {
       ...reads,
       detail: judgements.outcomes,
     })
-    .post("/matrix/playbooks/record", ({ body }) => domain.recordPlaybook(body), {
+    .post("/matrix/playbooks/record", ({ body, request }) => domain.recordPlaybook(body, scopesOf(request)), {
       body: PlaybookBody,
       ...writes,
       detail: judgements.recordPlaybook,
     })
-    .post("/matrix/playbooks/bulk", ({ body }) => domain.recordPlaybooks(body.playbooks), {
-      body: PlaybooksBody,
-      ...writes,
-      detail: judgements.recordPlaybooks,
-    })
-    .get("/matrix/playbooks", ({ query }) => domain.playbooks(query), {
+    .post(
+      "/matrix/playbooks/bulk",
+      ({ body, request }) => domain.recordPlaybooks(body.playbooks, scopesOf(request)),
+      {
+        body: PlaybooksBody,
+        ...writes,
+        detail: judgements.recordPlaybooks,
+      },
+    )
+    .get("/matrix/playbooks", ({ query, request }) => domain.playbooks(query, scopesOf(request)), {
       query: PlaybooksQuerySchema,
       ...reads,
       detail: judgements.playbooks,
     })
-    .post("/matrix/playbooks/retire", ({ body }) => domain.retirePlaybook(body), {
+    .post("/matrix/playbooks/retire", ({ body, request }) => domain.retirePlaybook(body, scopesOf(request)), {
       body: RetireBody,
       ...writes,
       detail: judgements.retirePlaybook,

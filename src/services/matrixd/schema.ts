@@ -1,6 +1,15 @@
 /** matrixd's interface: many corpora, one answer, and what is judged. Its shapes lie in the files beside this one. */
 import type { CorpusDefinition, CorpusInfo, CorpusPage, PageOptions } from "./corpora_schema.ts";
-import type { Judging } from "./judgement_schema.ts";
+import type {
+  Judging,
+  Playbook,
+  PlaybookRecord,
+  PlaybookRecorded,
+  PlaybooksPage,
+  PlaybooksQuery,
+  PlaybooksRecorded,
+  RetireRequest,
+} from "./judgement_schema.ts";
 import type { MatrixFound, MatrixQuery } from "./search_schema.ts";
 
 export * from "./corpora_schema.ts";
@@ -33,4 +42,12 @@ export interface GuardedMatrixd extends Matrixd {
   register(corpus: CorpusDefinition, scopes?: readonly string[]): Promise<CorpusInfo>;
   /** @param scopes of the asker @throws LakeError forbidden, where a corpus is named that they don't let one read */
   search(query: MatrixQuery, scopes?: readonly string[]): Promise<MatrixFound>;
+  /** @param scopes of the asker @throws LakeError not_found (the corpus), forbidden, where they don't let one read it */
+  recordPlaybook(record: PlaybookRecord, scopes?: readonly string[]): Promise<PlaybookRecorded>;
+  /** The same of many, all or none. */
+  recordPlaybooks(records: readonly PlaybookRecord[], scopes?: readonly string[]): Promise<PlaybooksRecorded>;
+  /** Those of corpora that the asker may read. @throws LakeError forbidden, where another one is named */
+  playbooks(query: PlaybooksQuery, scopes?: readonly string[]): Promise<PlaybooksPage>;
+  /** @throws LakeError not_found, conflict, forbidden */
+  retirePlaybook(request: RetireRequest, scopes?: readonly string[]): Promise<Playbook>;
 }
