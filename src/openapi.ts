@@ -113,7 +113,7 @@ function missingNote(missing: readonly string[]): { description?: string } {
 }
 
 const DESCRIPTION =
-  "Objects, tables, SQL and a witness of every operation, behind one door. Keys go in `Authorization: Bearer` or `x-api-key`; every error is a problem document.";
+  "Objects, tables, SQL, vectors, memory for agents, retrieval over many corpora, and a witness of every operation, behind one door. Keys go in `Authorization: Bearer` or `x-api-key`; every error is a problem document.";
 
 function documentation() {
   return {

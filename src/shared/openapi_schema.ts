@@ -22,7 +22,17 @@ export function meant<T>(value: T): T {
   if (typeof node.pattern === "string") delete node.error;
   const copy: Node = Object.fromEntries(Object.entries(node).map(([name, inner]) => [name, meant(inner)]));
   if (isNode(copy.requestBody)) copy.requestBody.content = bodies(copy.requestBody.content, example);
-  return copy as T;
+  return (isParameter(copy) ? shown(copy) : copy) as T;
+}
+
+/** A parameter shows its schema's first example, where it must be given; an optional one is not filled in. */
+function shown({ examples, ...parameter }: Node): Node {
+  const [example] = Array.isArray(examples) ? examples : [];
+  return parameter.required === true && example !== undefined ? { example, ...parameter } : parameter;
+}
+
+function isParameter(node: Node): boolean {
+  return typeof node.in === "string" && typeof node.name === "string" && isNode(node.schema);
 }
 
 function uncoerced(node: Node): Node {
@@ -41,8 +51,15 @@ function bodies(content: unknown, example: unknown): Node {
   const guessed = kinds.map(([type]) => type).join() === "application/json,multipart/form-data,text/plain";
   const kept = guessed ? kinds.slice(0, 1) : kinds;
   return Object.fromEntries(
-    kept.map(([type, media]) => [type, example === undefined ? media : { example, ...media }]),
+    kept.map(([type, media]) => [
+      type,
+      example === undefined || isBinary(media) ? media : { example, ...media },
+    ]),
   );
+}
+
+function isBinary({ schema }: Node): boolean {
+  return isNode(schema) && schema.format === "binary";
 }
 
 function isNode(value: unknown): value is Node {

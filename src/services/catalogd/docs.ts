@@ -64,7 +64,11 @@ export const documentation = {
     description:
       "Makes an Iceberg table of objects in storaged. Each object's footer is checked against the schema, and the object is copied into the table's own folder. The same registration again is 200 with `existing: true`; another schema or other objects under the same name are 409, the schema's `difference` told column by column.",
     answers: {
-      200: { description: "The same had been registered before.", schema: RegisteredSchema },
+      200: {
+        description: "The same had been registered before.",
+        schema: RegisteredSchema,
+        example: { ...manifest, existing: true },
+      },
       201: {
         description: "The table is new.",
         schema: RegisteredSchema,

@@ -51,7 +51,14 @@ export const NameParams = t.Object({ name: TableName });
 export const PageQuery = t.Object(pageMembers, strict);
 export const ManifestQuery = t.Object({ ...choiceMembers, ...pageMembers }, strict);
 export const CommittedQuery = t.Object(
-  { idempotency_key: t.String({ minLength: 1, maxLength: 512 }) },
+  {
+    idempotency_key: t.String({
+      minLength: 1,
+      maxLength: 512,
+      description: "The key that a commit of this table was sent with.",
+      examples: ["nightly-2026-11-23"],
+    }),
+  },
   strict,
 );
 export const DropQuery = t.Object(
@@ -172,7 +179,15 @@ export const CommitBody = t.Object(
       ),
     ),
     summary: t.Optional(Strings),
-    idempotency_key: t.Optional(t.String({ minLength: 1, maxLength: 512 })),
+    idempotency_key: t.Optional(
+      t.String({
+        minLength: 1,
+        maxLength: 512,
+        description:
+          "Yours: the same commit with the same key again changes nothing, and answers as the first did.",
+        examples: ["nightly-2026-11-23"],
+      }),
+    ),
     properties: t.Optional(Strings),
   },
   strict,

@@ -78,7 +78,24 @@ export function embeddRoutes(embedd: Embedd, door: Door) {
         service,
         summary: "List the models",
         description: "The built-in model and those of the settings, with the state of their providers.",
-        answers: { 200: { description: "All of them", schema: ModelsAnswer } },
+        answers: {
+          200: {
+            description: "All of them",
+            schema: ModelsAnswer,
+            example: {
+              models: [
+                {
+                  name: "lakehouse-static-en-v1",
+                  provider: "built-in",
+                  dimension: 256,
+                  is_default: true,
+                  status: "ok",
+                },
+              ],
+              next_cursor: null,
+            },
+          },
+        },
         problems: [401, 403],
       }),
     })

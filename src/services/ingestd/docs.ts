@@ -2,15 +2,18 @@
 import { describe } from "../../shared/http.ts";
 import { IngestedSchema, JobSchema } from "./schema.ts";
 
+const CSV = "id,day,note\n1,2026-11-23,Paid by card\n2,2026-11-24,Sent back\n";
+
 const ingested = {
   dataset: "sales",
   snapshot_id: "4358109269873137077",
-  rows: 3,
-  bytes_in: 61,
+  rows: 2,
+  bytes_in: 65,
   bytes_out: 912,
   schema: [
     { name: "id", type: "long", nullable: true },
     { name: "day", type: "date", nullable: true },
+    { name: "note", type: "string", nullable: true },
   ],
   rejected: { count: 0, samples: [] },
   existing: false,
@@ -38,7 +41,7 @@ export const documentation = {
       summary: "Put a file into a table",
       description:
         "The body is the file: CSV, TSV, JSON (an array or a stream of objects), NDJSON or Parquet, as it is or compressed (gzip, zstd), or one file of a multipart/form-data body. It becomes Parquet and one new snapshot of the table: all of it or, whatever goes wrong, nothing. Types are right for the whole file: `00123` stays text wherever it stands, decimals and 64-bit ids keep every digit. Without `mode` a new table is made; the same bytes with the same options again are answered 200 with `existing: true`. `Idempotency-Key` guards a repeated append. `Prefer: respond-async` answers 202 with a job once the file is received.",
-      example: "id,day\n1,2026-11-23\n2,2026-11-24\n",
+      example: CSV,
       answers: {
         200: {
           description: "Committed to a table there was, or made before",
@@ -57,10 +60,10 @@ export const documentation = {
     requestBody: {
       required: true,
       content: {
-        "text/csv": { schema: { type: "string" as const }, example: "id,day\n1,2026-11-23\n2,2026-11-24\n" },
+        "text/csv": { schema: { type: "string" as const }, example: CSV },
         "application/x-ndjson": {
           schema: { type: "string" as const },
-          example: '{"id": 1, "day": "2026-11-23"}\n',
+          example: '{"id": 1, "day": "2026-11-23", "note": "Paid by card"}\n',
         },
         "application/vnd.apache.parquet": { schema: { type: "string" as const, format: "binary" } },
         "multipart/form-data": {

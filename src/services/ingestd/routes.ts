@@ -8,7 +8,12 @@ import type { IngestdDomain } from "./domain.ts";
 import { IngestQuery, type Upload } from "./schema.ts";
 
 const JobParams = t.Object({
-  job_id: t.String({ minLength: 1, maxLength: 64, description: "as the 202 told it" }),
+  job_id: t.String({
+    minLength: 1,
+    maxLength: 64,
+    description: "as the 202 told it",
+    examples: ["01932f3e-5d4c-7c9a-b6e0-2f1a8e7d9c01"],
+  }),
 });
 
 export function ingestdRoutes(domain: IngestdDomain, door: Door) {

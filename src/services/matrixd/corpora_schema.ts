@@ -18,6 +18,7 @@ const label = (description: string) => t.String({ minLength: 1, maxLength: 512, 
 export const CorpusName = t.String({
   pattern: "^[a-z0-9][a-z0-9_-]{0,63}$",
   description: "a corpus's name: a-z, 0-9, _ and -, at most 64 characters, a letter or digit first",
+  examples: ["articles"],
 });
 export const NameParams = t.Object({ name: CorpusName });
 

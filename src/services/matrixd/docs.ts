@@ -17,13 +17,13 @@ import {
 
 const service = "matrixd";
 const CORPUS = {
-  name: "handbook",
+  name: "articles",
   kind: "index",
-  index: "handbook",
+  index: "articles",
   weight: 1,
   created_at: "2026-11-23T09:30:00.000Z",
   state: "ready",
-  items: 412,
+  items: 3,
   model: "lakehouse-static-en-v1",
 };
 
@@ -32,8 +32,8 @@ export const documentation = {
     service,
     summary: "Register a corpus",
     description:
-      "A name under which searches find what another service holds. Durable when this answers; the same definition again is answered with `existing: true`, another one under the same name is refused.",
-    example: { name: "handbook", kind: "index", index: "handbook" },
+      "A name under which searches find what another service holds. Durable when this answers; the same definition again is answered with `existing: true`, another one under the same name is refused. The example takes the index that the example of POST /vectors/index makes.",
+    example: { name: "articles", kind: "index", index: "articles" },
     answers: {
       201: { description: "Registered", schema: CorpusSchema, example: CORPUS },
       200: {
@@ -68,7 +68,7 @@ export const documentation = {
     service,
     summary: "Read a corpus's table anew",
     description:
-      "Begins a job, which `freshness.refresh` tells of; searches go on meanwhile. Where the table has not changed, nothing is read.",
+      "Of kind `table` only. Begins a job, which `freshness.refresh` tells of; searches go on meanwhile. Where the table has not changed, nothing is read.",
     answers: {
       202: {
         description: "Begun",
@@ -107,7 +107,7 @@ export const documentation = {
     summary: "Search corpora at once",
     description:
       "The query is embedded once and asked of all corpora in parallel; what they find is merged, freed of near-duplicates and, where `budget_tokens` is given, cut to it by whole hits. Each hit tells where it comes from and its rank and score after each stage. A corpus that is slow or down is told in `warnings`, and the others answer within `timeout_ms`. The key needs matrixd:read, and the read scope of each service that holds a corpus.",
-    example: { query: "how many days of leave do I have?", k: 5, budget_tokens: 2000 },
+    example: { query: "winter weather", k: 5, budget_tokens: 2000 },
     answers: {
       200: {
         description: "Found",
@@ -115,25 +115,25 @@ export const documentation = {
         example: {
           results: [
             {
-              corpus: "handbook",
-              id: "leave-1",
-              score: 1.31,
-              text: "Each employee has 30 days of leave a year.",
-              metadata: { chapter: "Leave" },
+              corpus: "articles",
+              id: "a1",
+              score: 0.705881,
+              text: "Snow in Oslo",
+              metadata: { city: "Oslo" },
               provenance: {
                 stages: [
-                  { stage: "retrieved", rank: 1, score: 0.81 },
-                  { stage: "merged", rank: 1, score: 0.81 },
-                  { stage: "reranked", rank: 1, score: 1.31 },
+                  { stage: "retrieved", rank: 1, score: 0.399488 },
+                  { stage: "merged", rank: 1, score: 0.399488 },
+                  { stage: "reranked", rank: 1, score: 0.705881 },
                 ],
-                ranks: { bm25: 1, vector: 1 },
-                cosine: 0.73,
-                tokens: 11,
+                ranks: { vector: 1 },
+                cosine: 0.570698,
+                tokens: 3,
               },
             },
           ],
           warnings: [],
-          budget: { tokens: 11, left_out: [] },
+          budget: { tokens: 3, left_out: [] },
           elapsed_ms: 4.2,
         },
       },
@@ -143,10 +143,11 @@ export const documentation = {
 };
 
 const PLAYBOOK = {
-  id: "5f0c7a54d0d3a1b2c3d4e5f60718293a",
-  query: "how do I rotate a key?",
-  answer: { corpus: "handbook", id: "keys-3" },
-  tags: ["keys"],
+  // Made of query and answer, so that the example of `retire` works after that of `record`.
+  id: "f8c14bdafd0cbafebfaf18d1e93cbdd5",
+  query: "where is it cold?",
+  answer: { corpus: "articles", id: "a1" },
+  tags: ["weather"],
   successes: 1,
   failures: 0,
   strength: 0.333333,
@@ -242,7 +243,16 @@ export const judgements = {
     service,
     summary: "List success rates by model and mode",
     description: "Over the newest `matrixd.outcome_window` outcomes of each.",
-    answers: { 200: { description: "A page", schema: OutcomesPageSchema } },
+    answers: {
+      200: {
+        description: "A page",
+        schema: OutcomesPageSchema,
+        example: {
+          outcomes: [{ model: "claude-opus-4", mode: "lean", ...LEAN, forced: 0 }],
+          next_cursor: null,
+        },
+      },
+    },
     problems: [400, 401, 403],
   }),
   recordPlaybook: describe({
@@ -250,7 +260,7 @@ export const judgements = {
     summary: "Record what answered a query, or did not",
     description:
       "Durable when this answers, and known to the next search: of queries near this one the answer is boosted, and brought in where it was not found. As many failures as successes silence it. The same query and answer add to one playbook.",
-    example: { query: PLAYBOOK.query, answer: PLAYBOOK.answer, tags: ["keys"], outcome: "success" },
+    example: { query: PLAYBOOK.query, answer: PLAYBOOK.answer, tags: PLAYBOOK.tags, outcome: "success" },
     answers: { 200: { description: "The playbook now", schema: PlaybookRecordedSchema, example: PLAYBOOK } },
     problems: [...WRITES, 409],
   }),
@@ -284,8 +294,9 @@ export const judgements = {
   retirePlaybook: describe({
     service,
     summary: "Retire a playbook",
-    description: "Durable when this answers; it is listed still, and counts in no search any more.",
-    example: { id: PLAYBOOK.id, reason: "the page is gone" },
+    description:
+      "Durable when this answers; it is listed still, and counts in no search any more. The example's `id` is the one that the example of `record` makes.",
+    example: { id: PLAYBOOK.id, reason: "it has melted" },
     answers: {
       200: {
         description: "Retired",
@@ -295,7 +306,7 @@ export const judgements = {
           strength: 0,
           updated_at: "2026-11-24T10:00:00.000Z",
           retired_at: "2026-11-24T10:00:00.000Z",
-          retired_reason: "the page is gone",
+          retired_reason: "it has melted",
         },
       },
     },

@@ -17,6 +17,23 @@ import {
 const service = "observerd";
 const NDJSON = ["application/x-ndjson", "application/ndjson", "application/jsonl"];
 
+const STORED_OP = {
+  id: "01a0e7c4-6a2e-7000-8a3b-0d7d2f6a9c11",
+  timestamp: "2026-11-23T09:30:00.000Z",
+  source: "scenario",
+  success: true,
+  endpoint: "/v1/sql",
+  duration_ms: 12.5,
+};
+const JOURNAL = { records: 5, segments: 1, corrupt: 0, torn: 0, gaps: 0 };
+const HEALTH = {
+  status: "ok",
+  ring_size: 5,
+  persisted: true,
+  journal: JOURNAL,
+  gateway: { ring_size: 5, journal: JOURNAL },
+};
+
 export function observerdRoutes(domain: Observerd, door: Door, max_json_bytes: number) {
   return new Elysia({ normalize: false })
     .post("/observer/event", ({ body }) => domain.record(body), {
@@ -82,7 +99,13 @@ export function observerdRoutes(domain: Observerd, door: Door, max_json_bytes: n
         summary: "List the newest operations",
         description:
           "Newest first, out of those held in memory. The gateway's own reports are listed with `source=gateway`.",
-        answers: { 200: { description: "A page", schema: OpsPageSchema } },
+        answers: {
+          200: {
+            description: "A page",
+            schema: OpsPageSchema,
+            example: { ops: [STORED_OP], next_cursor: null },
+          },
+        },
         problems: [400, 401, 403],
       }),
     })
@@ -123,7 +146,7 @@ export function observerdRoutes(domain: Observerd, door: Door, max_json_bytes: n
           description:
             "`degraded` where replay found lines it could not read, `down` after a failed write or sync.",
           answers: {
-            200: { description: "ok or degraded", schema: ObserverHealthSchema },
+            200: { description: "ok or degraded", schema: ObserverHealthSchema, example: HEALTH },
             503: { description: "down: nothing is recorded until a restart", schema: ObserverHealthSchema },
           },
           problems: [401, 403],

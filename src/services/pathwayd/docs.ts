@@ -8,10 +8,10 @@ import {
   StatsSchema,
 } from "./report_schema.ts";
 import { FoundSchema } from "./search_schema.ts";
-import { AddedSchema, ForgottenSchema, TraceSchema, WrittenSchema } from "./trace_schema.ts";
+import { AddedSchema, EXAMPLE_UID, ForgottenSchema, TraceSchema, WrittenSchema } from "./trace_schema.ts";
 
 const service = "pathwayd";
-const UID = "019ab9c1-7b6e-7c4e-9d53-6f0f3f0f8a11";
+const UID = EXAMPLE_UID;
 const SUCCESSOR = "019ab9c2-0d11-7a52-b1c7-1a4f6c7e2b90";
 const TRACE = {
   uid: UID,
@@ -34,6 +34,14 @@ const ADD = {
   subject: TRACE.subject,
   scope: TRACE.scope,
 };
+/** As the export writes it: brings the trace in that the other examples change. */
+const LINE = {
+  uid: UID,
+  versions: [{ version: 1, at: TRACE.created_at, change: "added", body: ADD }],
+};
+const INDEX = { state: "ready", items: 3, waiting: 0 };
+const JOURNAL = { records: 3, segments: 1, corrupt: 0, torn: 0, gaps: 0, orphans: 0 };
+const HEALTH = { status: "ok", traces: 2, journal: JOURNAL, index: INDEX, erasing: 0 };
 const written = (description: string, more: object = {}) => ({
   description,
   schema: WrittenSchema,
@@ -41,6 +49,8 @@ const written = (description: string, more: object = {}) => ({
 });
 const WRITE_PROBLEMS = [400, 401, 403, 404, 409, 413, 429, 503];
 const READ_PROBLEMS = [400, 401, 403, 404];
+const NAMED =
+  " `uid` is one that an add answered; the example's is the one that the import's example brings in.";
 const VERSION =
   " With `version`, the version that you have seen: where it is another by now, the answer is 409 with the present trace in `current`.";
 
@@ -73,15 +83,15 @@ export const documentation = {
   update: describe({
     service,
     summary: "Change a trace in place",
-    description: `Every earlier version is kept.${VERSION}`,
-    example: { uid: UID, version: 1, tags: ["travel", "green"] },
+    description: `What is absent stays; null takes kind, subject or a time away. Every earlier version is kept.${VERSION}${NAMED}`,
+    example: { uid: UID, tags: ["travel", "green"] },
     answers: { 200: written("Changed", { version: 2, tags: ["travel", "green"] }) },
     problems: WRITE_PROBLEMS,
   }),
   revise: describe({
     service,
     summary: "Put a successor in a trace's place",
-    description: `Answers with the successor; the predecessor is superseded. A trace has one successor at most: a second is 409 naming the first.${VERSION}`,
+    description: `Answers with the successor; the predecessor is superseded. It has the predecessor's scope, and its kind, tags and subject where they are absent; times, source and op_ids are its own. A trace has one successor at most: a second is 409 naming the first.${VERSION}${NAMED}`,
     example: { uid: UID, content: "Ada takes planes when a train needs more than a day" },
     answers: {
       201: written("Made", {
@@ -95,7 +105,7 @@ export const documentation = {
   retire: describe({
     service,
     summary: "Take a trace out of search",
-    description: `With a reason; it can be undone. A retired trace can't be retired: that is 409.${VERSION}`,
+    description: `With a reason; it can be undone. A retired trace can't be retired: that is 409.${VERSION}${NAMED}`,
     example: { uid: UID, reason: "she moved to an island" },
     answers: {
       200: written("Retired", { version: 2, state: "retired", retired_reason: "she moved to an island" }),
@@ -105,7 +115,7 @@ export const documentation = {
   unretire: describe({
     service,
     summary: "Bring a retired trace back",
-    description: `What is not retired can't be brought back: that is 409.${VERSION}`,
+    description: `What is not retired can't be brought back: that is 409.${VERSION}${NAMED}`,
     example: { uid: UID },
     answers: { 200: written("Back", { version: 3 }) },
     problems: WRITE_PROBLEMS,
@@ -113,7 +123,7 @@ export const documentation = {
   outcome: describe({
     service,
     summary: "Record that a trace was used, and how that ended",
-    description: `Makes no new version.${VERSION}`,
+    description: `\`result\` is success, failure or unknown. Makes no new version.${VERSION}${NAMED}`,
     example: { uid: UID, result: "success", score: 0.9 },
     answers: {
       200: written("Recorded", {
@@ -125,8 +135,7 @@ export const documentation = {
   forget: describe({
     service,
     summary: "Erase a trace's content for good",
-    description:
-      "From the journal's files, the index's files and every export to come; a tombstone without content stays. Only this trace: the others of its chain are forgotten one by one. `pending` names where the content still lies because that can't be reached; it is erased as soon as it can be.",
+    description: `From the journal's files, the index's files and every export to come; a tombstone without content stays. Only this trace: the others of its chain are forgotten one by one. \`pending\` names where the content still lies because that can't be reached; it is erased as soon as it can be.${NAMED}`,
     example: { uid: UID },
     answers: {
       200: {
@@ -208,32 +217,63 @@ export const documentation = {
     },
     problems: READ_PROBLEMS,
   }),
-  import: describe({
-    service,
-    summary: "Take in traces with their histories",
-    description:
-      "NDJSON as the export writes it. Each line is judged on its own; a trace that is there stays as it is, and one that was forgotten here stays forgotten.",
-    answers: {
-      200: {
-        description: "Judged",
-        schema: ImportedSchema,
-        example: { imported: 2, existing: 1, rejected: 0, errors: [], indexed: true },
+  import: {
+    ...describe({
+      service,
+      summary: "Take in traces with their histories",
+      description:
+        "NDJSON as the export writes it. Each line is judged on its own; a trace that is there stays as it is, and one that was forgotten here stays forgotten.",
+      example: `${JSON.stringify(LINE)}\n`,
+      answers: {
+        200: {
+          description: "Judged",
+          schema: ImportedSchema,
+          example: { imported: 1, existing: 0, rejected: 0, errors: [], indexed: true },
+        },
       },
+      problems: [400, 401, 403, 413, 503],
+    }),
+    requestBody: {
+      required: true,
+      content: { "application/x-ndjson": { schema: { type: "string" as const } } },
     },
-    problems: [400, 401, 403, 413, 503],
-  }),
+  },
   export: describe({
     service,
     summary: "Write out every trace with its history",
     description: "NDJSON, a line for each trace; nothing of what was forgotten.",
-    answers: { 200: { description: "The traces", content_type: "application/x-ndjson" } },
+    answers: {
+      200: {
+        description: "The traces",
+        content_type: "application/x-ndjson",
+        example: `${JSON.stringify(LINE)}\n`,
+      },
+    },
     problems: [401, 403],
   }),
   stats: describe({
     service,
     summary: "Count what is remembered",
     description: "Traces by state and kind, outcomes, replays, and the state of the search index.",
-    answers: { 200: { description: "The counts", schema: StatsSchema } },
+    answers: {
+      200: {
+        description: "The counts",
+        schema: StatsSchema,
+        example: {
+          traces: 2,
+          versions: 3,
+          forgotten: 0,
+          live: 1,
+          superseded: 1,
+          retired: 0,
+          by_kind: { preference: 1 },
+          outcomes: { successes: 1, failures: 0, unknowns: 0 },
+          replays: 0,
+          content_bytes: 80,
+          index: INDEX,
+        },
+      },
+    },
     problems: [401, 403],
   }),
   audit: describe({
@@ -241,7 +281,28 @@ export const documentation = {
     summary: "Find what deserves a look",
     description:
       "Duplicates, traces never used, stale ones, and pairs of one subject that contradict each other; by rules (docs/memory.md), without a model.",
-    answers: { 200: { description: "The findings", schema: AuditSchema } },
+    answers: {
+      200: {
+        description: "The findings",
+        schema: AuditSchema,
+        example: {
+          duplicates: { total: 0, groups: [] },
+          never_recalled: { total: 1, uids: [UID] },
+          stale: { total: 0, uids: [] },
+          contradictions: {
+            total: 1,
+            pairs: [
+              {
+                subject: "ada",
+                uids: [UID, SUCCESSOR],
+                reason: "negation",
+                detail: "one of them denies it",
+              },
+            ],
+          },
+        },
+      },
+    },
     problems: [400, 401, 403],
   }),
   health: describe({
@@ -250,8 +311,12 @@ export const documentation = {
     description:
       "`degraded` where replay found lines it could not read, the index lags, or something forgotten is not erased yet; `down` after a failed write.",
     answers: {
-      200: { description: "ok or degraded", schema: PathwayHealthSchema },
-      503: { description: "down: nothing is recorded until a restart", schema: PathwayHealthSchema },
+      200: { description: "ok or degraded", schema: PathwayHealthSchema, example: HEALTH },
+      503: {
+        description: "down: nothing is recorded until a restart",
+        schema: PathwayHealthSchema,
+        example: { ...HEALTH, status: "down" },
+      },
     },
     problems: [401, 403],
   }),

@@ -22,7 +22,12 @@ export const CHANGES = ["added", "updated", "revised", "superseded", "retired", 
 export type Change = (typeof CHANGES)[number];
 
 export const UID_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
-export const Uid = t.String({ pattern: UID_PATTERN, description: "the trace's uid, a UUIDv7 in lower case" });
+export const EXAMPLE_UID = "019ab9c1-7b6e-7c4e-9d53-6f0f3f0f8a11";
+export const Uid = t.String({
+  pattern: UID_PATTERN,
+  description: "the trace's uid, a UUIDv7 in lower case, as an add answered it",
+  examples: [EXAMPLE_UID],
+});
 export const UidParams = t.Object({ uid: Uid });
 
 export type Json = string | number | boolean | null | Json[] | { [member: string]: Json };
@@ -126,7 +131,8 @@ export const ReviseBody = t.Object(
   { uid: Uid, version: Version, ...body },
   {
     additionalProperties: false,
-    description: "the successor: kind, tags and subject are the predecessor's where absent, the scope always",
+    description:
+      "the successor: kind, tags and subject are the predecessor's where absent, the scope always; times, source and op_ids never",
   },
 );
 export type Revise = Static<typeof ReviseBody>;

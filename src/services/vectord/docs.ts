@@ -14,7 +14,8 @@ import { LoadJobSchema, PARQUET } from "./tables_schema.ts";
 const service = "vectord";
 const INDEX = {
   name: "articles",
-  dimension: 3,
+  dimension: 256,
+  model: "lakehouse-static-en-v1",
   metric: "cosine",
   quantization: "f16",
   connectivity: 16,
@@ -29,17 +30,29 @@ const INDEX = {
   disk_bytes: 86_016,
   memory_bytes: 49_484,
 };
-const ITEM = {
-  id: "a1",
-  vector: [0.1, 0.7, 0.2],
-  metadata: { city: "Oslo", tags: ["news"] },
-  text: "Snow in Oslo",
+const ITEM = { id: "a1", text: "Snow in Oslo", metadata: { city: "Oslo" } };
+const ITEMS = [ITEM, { id: "a2", text: "A heat wave in Rome", metadata: { city: "Rome" } }];
+
+/** An item as it is sent; what reads it is body.ts, which streams. */
+const NEW_ITEM = {
+  type: "object" as const,
+  required: ["id"],
+  properties: {
+    id: { type: "string" as const, description: "an item with the same id is replaced" },
+    text: {
+      type: "string" as const,
+      description: "a vector is made of it where none is given and the index has a model",
+    },
+    vector: { description: "an array of numbers, or base64 of little-endian f32" },
+    metadata: { type: "object" as const },
+    expires_at: { type: "string" as const, description: "RFC 3339; from then on it is not found" },
+  },
 };
 
 const JOB = {
   job_id: "019e31a2-7f6b-7000-8000-3b1f0c2d4e5f",
   index: "articles",
-  table: "news.articles",
+  table: "sales",
   status: "queued",
   phase: "queued",
   percent: 0,
@@ -56,7 +69,7 @@ const SNAPSHOT = {
   etag: '"1a2b3c"',
   sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
   index: "articles",
-  dimension: 3,
+  dimension: 256,
   items: 2,
   created_at: "2026-11-23T09:30:00.000Z",
 };
@@ -65,8 +78,9 @@ export const documentation = {
   create: describe({
     service,
     summary: "Make an index",
-    description: "Named for good with its dimension and metric. Scores of each metric: docs/vectors.md.",
-    example: { name: "articles", dimension: 3, metric: "cosine", indexed: ["city"] },
+    description:
+      "Named for good with its dimension and metric. With neither `dimension` nor `model` it takes texts, by the built-in model; with a `dimension` alone it takes vectors only. Scores of each metric: docs/vectors.md.",
+    example: { name: "articles", indexed: ["city"] },
     answers: { 201: { description: "Made", schema: IndexSchema, example: { ...INDEX, items: 0 } } },
     problems: [400, 401, 403, 409, 413, 503],
   }),
@@ -106,29 +120,55 @@ export const documentation = {
     answers: { 204: { description: "Deleted" } },
     problems: [400, 401, 403, 404, 503],
   }),
-  add: describe({
-    service,
-    summary: "Add or replace items",
-    description:
-      'Upsert by `id`: `{"items": [{id, vector, metadata?, text?, expires_at?}]}`, or one item a line with Content-Type `application/x-ndjson`; or a Parquet file (`application/vnd.apache.parquet`) with the columns id, vector and/or text, metadata, expires_at, any other column becoming a member of the metadata. A vector is an array of numbers or base64 of little-endian f32. All of the batch or nothing: the first fault refuses it, naming item and reason; of a Parquet file every row is judged first, and its batches of max_items are then each written whole. When this answers, the items are on the disk and every later search finds them.',
-    example: { items: [ITEM] },
-    answers: { 200: { description: "Added", schema: AddedSchema, example: { added: 1, replaced: 0 } } },
-    problems: [400, 401, 403, 404, 413, 429, 503],
-  }),
+  add: {
+    ...describe({
+      service,
+      summary: "Add or replace items",
+      description:
+        'Upsert by `id`: `{"items": [{id, vector, metadata?, text?, expires_at?}]}`, or one item a line with Content-Type `application/x-ndjson`; or a Parquet file (`application/vnd.apache.parquet`) with the columns id, vector and/or text, metadata, expires_at, any other column becoming a member of the metadata. A vector is an array of numbers or base64 of little-endian f32. All of the batch or nothing: the first fault refuses it, naming item and reason; of a Parquet file every row is judged first, and its batches of max_items are then each written whole. When this answers, the items are on the disk and every later search finds them.',
+      example: { items: ITEMS },
+      answers: { 200: { description: "Added", schema: AddedSchema, example: { added: 2, replaced: 0 } } },
+      problems: [400, 401, 403, 404, 413, 429, 503],
+    }),
+    requestBody: {
+      required: true,
+      content: {
+        "application/json": {
+          schema: {
+            type: "object" as const,
+            required: ["items"],
+            properties: { items: { type: "array" as const, items: NEW_ITEM } },
+          },
+        },
+        "application/x-ndjson": {
+          schema: { type: "string" as const },
+          example: ITEMS.map((it) => `${JSON.stringify(it)}\n`).join(""),
+        },
+        [PARQUET]: { schema: { type: "string" as const, format: "binary" } },
+      },
+    },
+  },
   search: describe({
     service,
     summary: "Search by vector",
     description:
-      "Best first. With `hybrid.text`, what BM25 and the vector each rank high is fused by a weighted sum, and each hit tells its ranks. With `exact: true`, or where it is cheaper, every item that the filter lets through is compared.",
-    example: { vector: [0.1, 0.7, 0.2], k: 5, filter: { must: [{ key: "city", match: "Oslo" }] } },
+      "Best first. By `text`, of which the index's model makes a vector, or by `vector`. Hits tell their metadata; `include` asks for text or vector, too. With `hybrid`, what BM25 and the vector each rank high is fused by a weighted sum, and each hit tells its ranks. With `exact: true`, or where it is cheaper, every item that the filter lets through is compared.",
+    example: {
+      text: "winter weather",
+      k: 5,
+      filter: { must: [{ key: "city", match: "Oslo" }] },
+      include: ["metadata", "text"],
+    },
     answers: {
       200: {
         description: "Found",
         schema: FoundSchema,
         example: {
-          results: [{ id: "a1", score: 1, distance: 0, metadata: ITEM.metadata }],
+          results: [
+            { id: "a1", score: 0.570698, distance: 0.429302, metadata: ITEM.metadata, text: ITEM.text },
+          ],
           exact: true,
-          model: null,
+          model: "lakehouse-static-en-v1",
           elapsed_ms: 0.4,
         },
       },
@@ -170,8 +210,8 @@ export const documentation = {
     service,
     summary: "Read a lake table into an index",
     description:
-      "Reads one snapshot of a table as a job: `id` names the column whose value, as text, is the item's id, `text` the one that vectors are made of (or `vector` one that holds them), `metadata` those that become members of the metadata. The index is made where it is not there, with the settings in `index`. Rows whose item is the same already are left alone; with `remove_missing` items that the table doesn't have are removed. The key needs `queryd:read`, too.",
-    example: { table: "news.articles", id: "id", text: "body", metadata: ["city", "published"] },
+      "Reads one snapshot of a table as a job: `id` names the column whose value, as text, is the item's id, `text` the one that vectors are made of (or `vector` one that holds them), `metadata` those that become members of the metadata. The index is made where it is not there, with the settings in `index`. Rows whose item is the same already are left alone; with `remove_missing` items that the table doesn't have are removed. The key needs `queryd:read`, too. The example reads the table that the example of POST /ingest makes.",
+    example: { table: "sales", id: "id", text: "note", metadata: ["day"] },
     answers: { 202: { description: "The job, begun", schema: LoadJobSchema, example: JOB } },
     problems: [400, 401, 403, 404, 409, 413, 429, 503],
   }),
@@ -187,7 +227,13 @@ export const documentation = {
     summary: "Follow a job",
     description:
       "Server-sent events: `progress` with the job as it is whenever it changes, then `done` or `failed`.",
-    answers: { 200: { description: "The events", content_type: "text/event-stream" } },
+    answers: {
+      200: {
+        description: "The events",
+        content_type: "text/event-stream",
+        example: `event: progress\ndata: ${JSON.stringify(JOB)}\n\n`,
+      },
+    },
     problems: [401, 403, 404],
   }),
   snapshot: describe({
@@ -203,7 +249,7 @@ export const documentation = {
     service,
     summary: "Make an index of a snapshot",
     description:
-      "Under the name it had, or another. The object is judged whole, by its checksums and as an index, before anything is replaced; then the index is the new one, or still the old one, and never something between.",
+      "Under the name it had, or another; `replace: true` where an index of that name is there. The example takes the object that the example of snapshot keeps. The object is judged whole, by its checksums and as an index, before anything is replaced; then the index is the new one, or still the old one, and never something between.",
     example: { key: "vectors/articles/monday.tar", name: "articles", replace: true },
     answers: {
       200: { description: "Replaced", schema: RestoredSchema, example: { ...INDEX, replaced: true } },

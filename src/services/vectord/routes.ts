@@ -24,7 +24,12 @@ import {
 import { ExportQuery, PARQUET } from "./tables_schema.ts";
 
 const JobParams = t.Object({
-  job_id: t.String({ minLength: 1, maxLength: 64, description: "as the 202 told it" }),
+  job_id: t.String({
+    minLength: 1,
+    maxLength: 64,
+    description: "as the 202 told it",
+    examples: ["019e31a2-7f6b-7000-8000-3b1f0c2d4e5f"],
+  }),
 });
 
 export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: number) {

@@ -36,8 +36,8 @@ export const RESERVED = "_";
 export const NameParams = t.Object({
   name: t.String({
     pattern: NAME_PATTERN,
-    description:
-      "the index's name: a-z, 0-9, _ and -, at most 128 characters, a letter or digit first (_ first is for the lake's own services)",
+    description: "1 to 128 of a-z, 0-9, _ and -; not _ first, which is for the lake's own services",
+    examples: ["articles"],
   }),
 });
 
