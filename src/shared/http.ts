@@ -3,6 +3,7 @@
  * of routes.
  */
 import { Elysia, type TSchema } from "elysia";
+import { MAX_JSON_DEPTH, parseJson } from "./depth.ts";
 import { LakeError, messageOf } from "./errors.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
@@ -116,18 +117,14 @@ function readBody(request: Request, content_type: string, max_bytes: number): un
     return undefined;
   }
   const declared = request.headers.get("content-length");
-  if (declared === null) return request.body ? readCounted(request, max_bytes).then(parseJson) : undefined;
-  if (Number(declared) > max_bytes) throw tooLarge(max_bytes);
-  return Number(declared) === 0 ? undefined : request.json().catch(refuseJson);
+  if (declared === null) return request.body ? readCounted(request, max_bytes).then(readJson) : undefined;
+  const bytes = Number(declared);
+  if (bytes > max_bytes) throw tooLarge(max_bytes);
+  if (bytes > 2 * MAX_JSON_DEPTH) return request.text().then(readJson);
+  return bytes === 0 ? undefined : request.json().catch(refuseJson);
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    return refuseJson(error);
-  }
-}
+const readJson = (text: string): unknown => parseJson(text, "The body");
 
 function refuseJson(error: unknown): never {
   throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);

@@ -1,5 +1,6 @@
 /** NDJSON, line by line: a bad line is a bad operation, not a bad batch. */
-import { LakeError, messageOf } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/depth.ts";
+import { LakeError } from "../../shared/errors.ts";
 
 /** The values of a text's lines, empty ones left out; a line that is not JSON is the error that says so. */
 export function parseLines(text: string): unknown[] {
@@ -11,8 +12,9 @@ export function parseLines(text: string): unknown[] {
 
 function parseLine(line: string, number: number): unknown {
   try {
-    return JSON.parse(line);
+    return parseJson(line, `line ${number}`);
   } catch (error) {
-    return new LakeError("invalid", `line ${number} is not valid JSON: ${messageOf(error)}`);
+    if (error instanceof LakeError) return error;
+    throw error;
   }
 }

@@ -1,5 +1,6 @@
 /** A batch as it came, judged whole: the first fault refuses all of it, naming item and reason. */
-import { LakeError, messageOf } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/depth.ts";
+import { LakeError } from "../../shared/errors.ts";
 import { readTime } from "../../shared/time.ts";
 import type { Batch, IndexSettings } from "./schema.ts";
 import { readVector } from "./vectors.ts";
@@ -52,8 +53,8 @@ function readItems(bytes: Uint8Array, format: "json" | "ndjson"): unknown[] {
   if (format === "ndjson")
     return text
       .split("\n")
-      .flatMap((line, at) => (line.trim() === "" ? [] : [readJsonText(line, `line ${at + 1}`)]));
-  const body = readJsonText(text, "the body");
+      .flatMap((line, at) => (line.trim() === "" ? [] : [parseJson(line, `line ${at + 1}`)]));
+  const body = parseJson(text, "the body");
   const extra = Object.keys(Object(body)).find((it) => it !== "items");
   const items: unknown = Object(body).items;
   if (!Array.isArray(items) || extra !== undefined)
@@ -69,14 +70,6 @@ function decode(bytes: Uint8Array): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new LakeError("invalid", "The body is not valid UTF-8.");
-  }
-}
-
-function readJsonText(text: string, what: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LakeError("invalid", `${what} is not valid JSON: ${messageOf(error)}`);
   }
 }
 
