@@ -12,6 +12,7 @@ import {
   type Problem,
   randomVector,
   seeded,
+  settled,
   type VectorCalls,
   vectorsAt,
 } from "../support/vectors.ts";
@@ -242,6 +243,41 @@ inBothCompositions("vectord moves", (start) => {
           .reduce((all, it, at) => all + (at >= 148 && at < 156 ? 32 : it), 0);
         bytes.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
         await refused(bytes, "no regular file");
+      }
+    });
+
+    test("but for its graph: that is left out and built anew, since usearch would trust it", async () => {
+      const name = "graphless";
+      await calls.create("graphed", DIMENSION);
+      const random = seeded(21);
+      const items = Array.from({ length: 40 }, (_, n) => ({
+        id: `${n}`,
+        vector: randomVector(DIMENSION, random),
+      }));
+      await calls.add("graphed", items);
+      await settled(calls, "graphed");
+      const folder = mkdtempSync(join(tmpdir(), "lakehouse-forged-"));
+      try {
+        const { key } = await calls.snapshot("graphed");
+        writeFileSync(join(folder, "it.tar"), await fetched(key));
+        Bun.spawnSync(["tar", "-xf", "it.tar"], { cwd: folder });
+        const manifest = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as Manifest;
+        const graph = readFileSync(join(folder, "graph.usearch"));
+        graph.fill(0x7f, graph.indexOf("usearch") + 64 + 40 + 2 * items.length);
+        writeFileSync(join(folder, "graph.usearch"), graph);
+        const sha256 = new Bun.CryptoHasher("sha256").update(graph).digest("hex");
+        const checksum = Bun.hash.xxHash3(graph).toString(16);
+        const files = manifest.files.map((it) => (it.name === "graph.usearch" ? { ...it, sha256 } : it));
+        const forged = { ...manifest, files, graph: manifest.graph && { ...manifest.graph, checksum } };
+        await put(key, await bytesOf(pack(forged, folder)));
+        expect(await calls.tryRestore({ key, name })).toMatchObject({ status: 201, body: { items: 40 } });
+        await settled(calls, name);
+        for (const { id, vector } of items)
+          expect(idsOf((await calls.search(name, { vector, k: 1 })).results)).toEqual([id]);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+        await calls.send("DELETE", "/graphed");
+        await calls.send("DELETE", `/${name}`);
       }
     });
 

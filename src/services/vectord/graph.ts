@@ -3,7 +3,7 @@
  * saved with the key that it covers, and built anew where it is missing, damaged or mostly masked.
  */
 import { join } from "node:path";
-import { Index, MetricKind, ScalarKind } from "usearch";
+import type { Index } from "usearch";
 import {
   checksumOf,
   graphManifest,
@@ -12,13 +12,11 @@ import {
   syncFile,
   writeGraphManifest,
 } from "./graph_file.ts";
+import { emptyIndex, OVERWRITTEN, SCALAR_BYTES } from "./graph_index.ts";
 import type { IndexSettings } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
 import { normOf } from "./vectors.ts";
 
-const METRIC = { cosine: MetricKind.Cos, l2: MetricKind.L2sq, dot: MetricKind.IP };
-const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
-const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
 const LINK_BYTES = 5;
 /** Vectors added in one go: what a search may have to wait for. */
 const STEP_VECTORS = 2;
@@ -28,8 +26,6 @@ const MASKED_SHARE = 0.3;
 /** Vectors overwritten in one go, and keys looked through for them; where there are more, the graph is built anew. */
 const OVERWRITTEN_MAX = 512;
 const LOOKED_THROUGH_MAX = 200_000;
-/** An overwritten vector has its old key and this: a key that no item ever has. */
-const OVERWRITTEN = 2 ** 52;
 const THREADS = 1;
 
 /** A graph being filled: keys in rising order. */
@@ -171,17 +167,7 @@ export class Graph {
   }
 
   #empty(): Growth {
-    const { dimension, metric, quantization, connectivity, ef_construction } = this.#settings;
-    const index = new Index({
-      dimensions: dimension,
-      metric: METRIC[metric],
-      quantization: SCALAR[quantization],
-      connectivity,
-      expansion_add: ef_construction,
-      expansion_search: this.ef,
-      multi: false,
-    });
-    return { index, covers_key: 0, waiting: [], size: 0 };
+    return { index: emptyIndex(this.#settings, this.ef), covers_key: 0, waiting: [], size: 0 };
   }
 
   /** Writes the graph beside what is there, then names it: a crash leaves the one or the other. */

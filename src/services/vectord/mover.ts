@@ -5,9 +5,12 @@ import { errnoOf } from "../../shared/files.ts";
 import { FORMAT, FORMAT_VERSION, GRAPH_FILE, ITEMS_FILE, type Manifest } from "./archive.ts";
 import { copyItemFile } from "./copy.ts";
 import { itemsPath, scratchPath, syncFolder } from "./folders.ts";
+import { isSoundGraph } from "./graph_check.ts";
 import { graphManifest, writeGraphManifest } from "./graph_file.ts";
 import { judgeItemFile } from "./judge.ts";
 import { serve } from "./line.ts";
+import type { IndexSettings } from "./schema.ts";
+import { ItemReader } from "./store.ts";
 
 /** An index's files, set aside to be sent. */
 export interface Packed {
@@ -52,11 +55,24 @@ const api = {
   /** Whether an index that came can be opened as it is; makes it durable. @throws LakeError invalid */
   judge(key: string, folder: string, manifest: Manifest): void {
     judgeItemFile(key, join(folder, ITEMS_FILE), manifest);
-    if (manifest.graph) writeGraphManifest(folder, { file: GRAPH_FILE, ...manifest.graph });
+    if (manifest.graph) installGraph(folder, manifest.settings as IndexSettings, manifest.graph);
     syncFolder(folder);
   },
 };
 export type MoverApi = typeof api;
+
+/** A graph that can't be trusted is left out: it is derived, and is built anew from the items. */
+function installGraph(folder: string, settings: IndexSettings, graph: NonNullable<Manifest["graph"]>): void {
+  const path = join(folder, GRAPH_FILE);
+  const items = new ItemReader(join(folder, ITEMS_FILE));
+  try {
+    if (isSoundGraph(path, settings, graph, items.keysTo(graph.covers_key)))
+      writeGraphManifest(folder, { file: GRAPH_FILE, ...graph });
+    else rmSync(path);
+  } finally {
+    items.close();
+  }
+}
 
 function linkGraph(from: string, to: string): Manifest["graph"] {
   for (let attempt = 1; ; attempt++) {

@@ -232,6 +232,14 @@ export class ItemReader {
       .iterate(now_ms);
   }
 
+  /** Keys up to this one, rising. */
+  *keysTo(to: number): Iterable<number> {
+    const rows = this.#db.query<{ key: number }, [number]>(
+      "SELECT key FROM items WHERE key <= ? ORDER BY key",
+    );
+    for (const { key } of rows.iterate(to)) yield key;
+  }
+
   /** The ids of all items. */
   ids(): IterableIterator<{ id: string }> {
     return this.#db.query<{ id: string }, []>("SELECT id FROM items").iterate();

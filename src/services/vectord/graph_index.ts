@@ -1,0 +1,23 @@
+/** usearch's index with an index's settings, and what both who fills it and who judges one need to know of it. */
+import { Index, MetricKind, ScalarKind } from "usearch";
+import type { IndexSettings } from "./schema.ts";
+
+const METRIC = { cosine: MetricKind.Cos, l2: MetricKind.L2sq, dot: MetricKind.IP };
+const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
+export const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
+/** An overwritten vector has its old key and this: a key that no item ever has. */
+export const OVERWRITTEN = 2 ** 52;
+
+/** @param ef candidates that each search looks at, at least */
+export function emptyIndex(settings: IndexSettings, ef: number): Index {
+  const { dimension, metric, quantization, connectivity, ef_construction } = settings;
+  return new Index({
+    dimensions: dimension,
+    metric: METRIC[metric],
+    quantization: SCALAR[quantization],
+    connectivity,
+    expansion_add: ef_construction,
+    expansion_search: ef,
+    multi: false,
+  });
+}
