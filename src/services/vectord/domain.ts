@@ -195,6 +195,7 @@ export class Vectors implements VectorItems, VectorMoves {
       {
         ...plain,
         vector,
+        is_of_text: query_text !== undefined || hybrid !== undefined,
         k,
         include: soft > 0 ? [...new Set([...include, "text" as const])] : include,
         ...(hybrid && text !== undefined ? { hybrid: { ...hybrid, text, soft } } : {}),

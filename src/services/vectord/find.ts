@@ -98,7 +98,9 @@ class Search {
 
   /** @param rescored of what the graph tells, so many at least are ranked by the vectors as sent */
   nearest(k: number, rescored = k * RESCORED_FOR_EACH + RESCORED_MORE): Ranking {
-    const { shelf, graph } = this.sources;
+    const { shelf, graph, metric } = this.sources;
+    // A text of which the model knows no word: there is no direction, and so nothing is nearest.
+    if (metric === "cosine" && this.#norm === 0) return { hits: [], exact: true };
     const all = this.#passing?.count() ?? shelf.size;
     const ef = Math.max(this.question.ef, k);
     // The graph looks at its own ef by itself; with a filter as many must pass as are looked at without one.

@@ -23,6 +23,8 @@ export interface SearcherSettings {
 /** A search whose text, where it had one, has become a vector. */
 export type PlainQuery = Omit<SearchQuery, "vector" | "hybrid" | "k" | "include"> & {
   readonly vector: readonly number[] | Float32Array | string;
+  /** Whether the vector stands for a text. */
+  readonly is_of_text: boolean;
   readonly k: number;
   readonly include: readonly Include[];
   readonly hybrid?: HybridQuestion;
@@ -119,7 +121,8 @@ const api = {
     const deadline = new Deadline(until_ms);
     const { dimension, metric } = it.reader.settings;
     const question = {
-      vector: readVector(query.vector, dimension, metric, "vector"),
+      // Of a text it has no direction where the model knows none of its words.
+      vector: readVector(query.vector, dimension, query.is_of_text ? null : metric, "vector"),
       k: query.k,
       ef: query.ef ?? settings.ef_search,
       exact: query.exact ?? false,

@@ -7,10 +7,16 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
  * Reads a vector: an array of numbers, or base64 of little-endian f32.
+ * @param metric null where a vector without a direction will do, too
  * @param where what it is called in a refusal
  * @throws LakeError invalid: dimension, a number that is none, one too large for f32, no direction
  */
-export function readVector(value: unknown, dimension: number, metric: Metric, where: string): Float32Array {
+export function readVector(
+  value: unknown,
+  dimension: number,
+  metric: Metric | null,
+  where: string,
+): Float32Array {
   const vector = readNumbers(value, where);
   if (vector.length !== dimension)
     throw refused(
