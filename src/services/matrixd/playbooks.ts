@@ -4,7 +4,7 @@
  */
 import type { Embedd } from "../embedd/schema.ts";
 import type { Playbook } from "./judgement_schema.ts";
-import { pauser } from "./pause.ts";
+import { pauser } from "../../shared/pause.ts";
 import type { Known } from "./playbook_store.ts";
 
 /** The cosine from which a playbook's query is near. */

@@ -5,7 +5,7 @@
  */
 import { type Company, companyOf, supportOf } from "./company.ts";
 import { GIVEN_WEIGHTS, givenSignals } from "./given.ts";
-import { pauser } from "./pause.ts";
+import { pauser } from "../../shared/pause.ts";
 import { Frequencies, rarityInEnglish } from "./rarity.ts";
 import type { Focus, RelevanceChunk } from "./schema.ts";
 import { type Terms, termsOf } from "./terms.ts";

@@ -14,6 +14,7 @@ import { historyOf, lineOf } from "./history.ts";
 import type { IndexLink } from "./index_link.ts";
 import { itemId } from "./item.ts";
 import { bodyOf, type Limits, successorBody, updatedBody } from "./judge.ts";
+import type { HistoryLine } from "./records.ts";
 import { healthOf, statsOf } from "./report.ts";
 import type {
   AddedOrKnown,
@@ -64,6 +65,7 @@ export class Memory implements Pathwayd {
   readonly #options: MemoryOptions;
   readonly #locks = new Mutexes();
   readonly #finder: Finder;
+  readonly #coming = new Map<string, HistoryLine>();
   readonly #eraser: Eraser;
 
   constructor(options: MemoryOptions) {
@@ -84,14 +86,13 @@ export class Memory implements Pathwayd {
     const { key, similar_above } = given;
     const body = bodyOf(given, limits);
     const scope = body.scope ?? {};
-    // Paraphrases are told from each other one at a time for each scope.
-    const turn =
-      similar_above !== undefined
-        ? scopeId(scope)
-        : key === undefined
-          ? contentId(scope, body.content)
-          : `${scopeId(scope)} ${key}`;
-    const made = await this.#locks.run(turn, async () => {
+    const turn = key === undefined ? contentId(scope, body.content) : `${scopeId(scope)} ${key}`;
+    // Paraphrases are told from each other one at a time for each scope, and from the same said plainly, too.
+    const alone = <T>(work: () => Promise<T>) =>
+      similar_above === undefined
+        ? this.#locks.run(turn, work)
+        : this.#locks.run(scopeId(scope), () => this.#locks.run(turn, work));
+    const made = await alone(async () => {
       const there =
         key === undefined
           ? store.traces.withContent(scope, body.content, now_ms())
@@ -109,15 +110,11 @@ export class Memory implements Pathwayd {
   }
 
   async update(given: Update): Promise<Written> {
-    const { limits, max_versions, max_history_bytes } = this.#options;
+    const { limits, max_history_bytes } = this.#options;
     const { uid } = given;
     return this.#change("update", given, (kept, before) => {
       refuseUnlessLive("update", kept, before);
-      if (before.version >= max_versions)
-        throw new LakeError(
-          "resource_limit",
-          `update of ${uid}: a trace may have at most ${max_versions} versions (pathwayd.max_versions); revise it instead.`,
-        );
+      this.#refuseVersion("update", uid, before);
       const body = updatedBody(before.body, given, limits);
       const bytes = Buffer.byteLength(JSON.stringify(lineOf(kept))) + Buffer.byteLength(JSON.stringify(body));
       if (bytes > max_history_bytes)
@@ -164,6 +161,7 @@ export class Memory implements Pathwayd {
     const { uid } = given;
     return this.#change("unretire", given, (kept, before) => {
       if (before.state !== "retired") throw conflict("unretire", kept, `it is ${before.state}, not retired`);
+      this.#refuseVersion("unretire", uid, before);
       return { op: "unretired", at: this.#now(before), uid, version: before.version + 1 };
     });
   }
@@ -213,7 +211,7 @@ export class Memory implements Pathwayd {
   }
 
   import(lines: Uint8Array): Promise<Imported> {
-    return importLines(this.#options, lines);
+    return importLines({ ...this.#options, coming: this.#coming }, lines);
   }
 
   async export(): Promise<ReadableStream<Uint8Array>> {
@@ -293,9 +291,11 @@ export class Memory implements Pathwayd {
 
   /** Where a chain has gone on to, as far as it is known. */
   #headOf(kept: Kept | undefined): Kept | undefined {
+    const seen = new Set<Kept>();
     for (let it = kept; it; ) {
+      seen.add(it);
       const next = this.#options.store.traces.get(presentOf(it).successor ?? "");
-      if (!next) return it;
+      if (!next || seen.has(next)) return it;
       it = next;
     }
     return undefined;
@@ -304,6 +304,15 @@ export class Memory implements Pathwayd {
   /** Now, and not before the version that is there. */
   #now(before?: Version): string {
     return new Date(Math.max(this.#options.now_ms(), before?.at_ms ?? 0)).toISOString();
+  }
+
+  #refuseVersion(operation: string, uid: string, { version }: Version): void {
+    const { max_versions } = this.#options;
+    if (version >= max_versions)
+      throw new LakeError(
+        "resource_limit",
+        `${operation} of ${uid}: a trace may have at most ${max_versions} versions (pathwayd.max_versions); say it anew instead: revise it, or add another.`,
+      );
   }
 
   #refuseOverfill(): void {

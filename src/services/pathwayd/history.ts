@@ -42,10 +42,12 @@ function chainOf(traces: Traces, uid: string): string[] {
     const kept = traces.get(it);
     return kept ? presentOf(kept).successor : traces.forgotten.get(it)?.successor;
   };
-  const chain = [uid];
-  for (let it = before(uid); it !== undefined; it = before(it)) chain.unshift(it);
-  for (let it = after(uid); it !== undefined; it = after(it)) chain.push(it);
-  return chain;
+  // A set, so that not even a circle, which a damaged journal may tell of, is gone through for ever.
+  const earlier = new Set([uid]);
+  for (let it = before(uid); it !== undefined && !earlier.has(it); it = before(it)) earlier.add(it);
+  const chain = new Set([...earlier].reverse());
+  for (let it = after(uid); it !== undefined && !chain.has(it); it = after(it)) chain.add(it);
+  return [...chain];
 }
 
 /** A trace as an export tells it. */

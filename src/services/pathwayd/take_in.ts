@@ -1,5 +1,6 @@
 /** Takes in what an export wrote: each line is judged on its own, and one that is there stays as it is. */
 import { LakeError } from "../../shared/errors.ts";
+import { pauser } from "../../shared/pause.ts";
 import type { IndexLink } from "./index_link.ts";
 import { itemId } from "./item.ts";
 import type { Limits } from "./judge.ts";
@@ -18,6 +19,8 @@ export interface TakeInOptions {
   readonly max_versions: number;
   readonly max_history_bytes: number;
   readonly index_wait_ms: number;
+  /** Lines of every import on their way into memory, by uid: what comes by two imports at once is judged together. */
+  readonly coming: Map<string, HistoryLine>;
   now_ms(): number;
 }
 
@@ -26,19 +29,24 @@ const MAX_ERRORS = 100;
 /** What a batch of lines waits for the index at most, for each time that one write does. */
 const PATIENCE = 20;
 const REFUSALS = ["invalid", "conflict", "too_large", "resource_limit", "queue_full"];
-/** Lines read before others are served. */
+/** Lines on their way to the disk at once. */
 const LINES_AT_ONCE = 500;
 
 /** @throws LakeError invalid (no UTF-8), unavailable */
 export async function importLines(options: TakeInOptions, bytes: Uint8Array): Promise<Imported> {
   const { link, index_wait_ms } = options;
   const intake = new Intake(options);
+  const pause = pauser();
   const lines = decode(bytes).split("\n");
-  for (const [at, line] of lines.entries()) {
-    if (line.trim() !== "") await intake.take(line, at + 1);
-    if (at % LINES_AT_ONCE === LINES_AT_ONCE - 1) await intake.durable();
+  try {
+    for (const [at, line] of lines.entries()) {
+      if (line.trim() !== "") intake.take(line, at + 1);
+      if (at % LINES_AT_ONCE === LINES_AT_ONCE - 1) await intake.durable();
+      await pause();
+    }
+  } finally {
+    await intake.durable();
   }
-  await intake.durable();
   const indexed = await link.settled(intake.items, index_wait_ms * PATIENCE);
   return { ...intake.counts, errors: intake.errors, indexed };
 }
@@ -56,16 +64,17 @@ class Intake {
   readonly errors: Imported["errors"] = [];
   readonly items: string[] = [];
   readonly #options: TakeInOptions;
-  /** Lines of this batch that are on their way into memory. */
-  readonly #coming = new Map<string, HistoryLine>();
+  /** Of this import's lines that are on their way into memory. */
+  readonly #taken: string[] = [];
   #appends: Promise<void>[] = [];
 
   constructor(options: TakeInOptions) {
     this.#options = options;
   }
 
-  async take(text: string, number: number): Promise<void> {
-    const { store, limits, max_versions, max_traces, max_history_bytes, now_ms } = this.#options;
+  /** Judged and on its way before anyone else is served: what is checked here is still so when it is taken. */
+  take(text: string, number: number): void {
+    const { store, limits, max_versions, max_traces, max_history_bytes, coming, now_ms } = this.#options;
     try {
       if (Buffer.byteLength(text) > max_history_bytes)
         throw new LakeError(
@@ -76,20 +85,21 @@ class Intake {
       const { uid, versions } = history;
       if (store.traces.forgotten.has(uid))
         throw new LakeError("conflict", `trace ${uid} was forgotten here.`);
-      if (store.traces.get(uid) || this.#coming.has(uid)) {
+      if (store.traces.get(uid) || coming.has(uid)) {
         this.counts.existing++;
         return;
       }
-      if (store.traces.size + this.#coming.size >= max_traces)
+      if (store.traces.size + coming.size >= max_traces)
         throw new LakeError(
           "resource_limit",
           `there may be at most ${max_traces} traces (pathwayd.max_traces).`,
         );
-      refuseFork(history, store.traces, this.#coming);
+      refuseFork(history, store.traces, coming);
       this.#appends.push(
         store.append({ op: "imported", at: new Date(now_ms()).toISOString(), uid, history }),
       );
-      this.#coming.set(uid, history);
+      coming.set(uid, history);
+      this.#taken.push(uid);
       for (const { version } of versions) this.items.push(itemId(uid, version));
       this.counts.imported++;
     } catch (error) {
@@ -100,8 +110,11 @@ class Intake {
   }
 
   async durable(): Promise<void> {
-    await Promise.all(this.#appends.splice(0));
-    this.#coming.clear();
+    try {
+      await Promise.all(this.#appends.splice(0));
+    } finally {
+      for (const uid of this.#taken.splice(0)) this.#options.coming.delete(uid);
+    }
   }
 }
 

@@ -40,7 +40,7 @@ export class Traces {
   readonly #forgotten = new Map<string, Tombstone>();
   readonly #by_key = new Map<string, string>();
   /** Live ones, by what they say. */
-  readonly #by_content = new Map<string, string[]>();
+  readonly #by_content = new Map<string, Set<string>>();
   /** Forgotten ones of which something may still lie in a file, with the records that hold it. */
   readonly #erasing = new Map<string, number[]>();
   /** By their scope, in the order in which they came. */
@@ -119,8 +119,8 @@ export class Traces {
   }
 
   /** Live traces that say the same, by groups of two and more. */
-  *duplicates(): Iterable<readonly string[]> {
-    for (const uids of this.#by_content.values()) if (uids.length > 1) yield uids;
+  *duplicates(): Iterable<ReadonlySet<string>> {
+    for (const uids of this.#by_content.values()) if (uids.size > 1) yield uids;
   }
 
   /** Takes a record that is durable; never throws. */
@@ -292,9 +292,10 @@ export class Traces {
     if (kept.versions.some(isBounded)) this.#bounded += by;
     if (!is_live) return;
     const id = contentId(kept.scope, present.body.content);
-    const uids = this.#by_content.get(id) ?? [];
-    const left = by > 0 ? [...uids, kept.uid] : uids.filter((it) => it !== kept.uid);
-    if (left.length > 0) this.#by_content.set(id, left);
+    const uids = this.#by_content.get(id) ?? new Set();
+    if (by > 0) uids.add(kept.uid);
+    else uids.delete(kept.uid);
+    if (uids.size > 0) this.#by_content.set(id, uids);
     else this.#by_content.delete(id);
   }
 }

@@ -1,7 +1,8 @@
 /** Traces with their histories as lines of JSON: how they leave, and what of them may come back. */
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { t } from "elysia";
-import { LakeError, messageOf } from "../../shared/errors.ts";
+import { parseJson } from "../../shared/depth.ts";
+import { LakeError } from "../../shared/errors.ts";
 import { sentenceOf } from "../../shared/faults.ts";
 import { readTime } from "../../shared/time.ts";
 import { lineOf } from "./history.ts";
@@ -13,6 +14,10 @@ import type { Traces } from "./traces.ts";
 /** Lines written into the stream at a time. */
 const LINES_AT_ONCE = 200;
 
+/** Uses that one line tells, and what one of them stands for: far more than an export writes, and their sum is exact. */
+const MAX_USES = 1000;
+const MAX_COUNT = 1_000_000_000_000;
+
 const { outcome: _outcome, ...body } = AddBody.properties;
 const Line = TypeCompiler.Compile(
   t.Object(
@@ -23,7 +28,7 @@ const Line = TypeCompiler.Compile(
       versions: t.Array(
         t.Object(
           {
-            version: t.Integer({ minimum: 1 }),
+            version: t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
             at: Time("when it came to be known"),
             change: oneOf(CHANGES, "what made it"),
             body: t.Optional(t.Object(body, { additionalProperties: false })),
@@ -41,10 +46,11 @@ const Line = TypeCompiler.Compile(
               at: Time("when it was used"),
               result: t.Optional(oneOf(RESULTS, "how that ended; absent for a replay")),
               score: Score,
-              count: t.Optional(t.Integer({ minimum: 1 })),
+              count: t.Optional(t.Integer({ minimum: 1, maximum: MAX_COUNT })),
             },
             { additionalProperties: false },
           ),
+          { maxItems: MAX_USES },
         ),
       ),
     },
@@ -70,12 +76,13 @@ export function exportLines(traces: Traces): ReadableStream<Uint8Array> {
 
 /** The line's trace. @throws LakeError invalid, saying why */
 export function readLine(text: string, limits: Limits & { max_versions: number }): HistoryLine {
-  const line = parse(text);
+  const line = parseJson(text, "it");
   if (!Line.Check(line)) {
     const fault = Line.Errors(line).First() ?? {};
     throw new LakeError("invalid", `it is no trace as an export writes it: ${sentenceOf(fault)}`);
   }
-  if (line.versions.length > limits.max_versions)
+  // The last update may still be followed by what ends the trace.
+  if ((line.versions.at(-1)?.version ?? 0) > limits.max_versions + 1)
     throw new LakeError(
       "invalid",
       `it has more than ${limits.max_versions} versions (pathwayd.max_versions).`,
@@ -101,14 +108,6 @@ function inOneForm(time: string, what: string): string {
   const at_ms = readTime(time);
   if (at_ms === undefined) throw new LakeError("invalid", `${what} is of "${time}", which names no time.`);
   return new Date(at_ms).toISOString();
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new LakeError("invalid", `it is not valid JSON: ${messageOf(error)}`);
-  }
 }
 
 const FIRST = ["added", "revised"];
