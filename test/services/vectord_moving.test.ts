@@ -145,6 +145,24 @@ inBothCompositions("vectord moves", (start) => {
     for (const name of ["busy", "held"]) await calls.send("DELETE", `/${name}`);
   });
 
+  test("an index dropped while it is copied is copied whole, or not there any more", async () => {
+    for (let round = 0; round < 5; round++) {
+      await calls.create("leaving", DIMENSION);
+      await calls.add("leaving", [{ id: "a", vector: Array(DIMENSION).fill(0.5) }]);
+      const key = `vectors/leaving/${round}.tar`;
+      const [taken, again, dropped] = await Promise.all([
+        calls.send("POST", "/leaving/snapshot", { key }),
+        calls.send("POST", "/leaving/snapshot", { key: `${key}.again` }),
+        calls.send("DELETE", "/leaving"),
+      ]);
+      expect(dropped.status).toBe(204);
+      for (const { status } of [taken, again]) expect([200, 404]).toContain(status);
+      const made = await calls.tryRestore({ key, name: "leaving" });
+      expect(made.status).toBe(taken.status === 200 ? 201 : 404);
+      if (made.status === 201) expect((await calls.send("DELETE", "/leaving")).status).toBe(204);
+    }
+  });
+
   test("what can't be asked is refused", async () => {
     const asked = (status: number, query: object) =>
       calls

@@ -53,12 +53,14 @@ async function wordProducts(
   const count = weights.length;
   const out = new Float32Array(count ** 2);
   const having = new Map<string, [number, number][]>();
-  for (const [at, words] of weights.entries())
+  for (const [at, words] of weights.entries()) {
     for (const [stem, weight] of words) {
       const list = having.get(stem);
       if (list) list.push([at, weight]);
       else having.set(stem, [[at, weight]]);
     }
+    await pause();
+  }
   for (const list of having.values()) {
     for (let i = 1; i < list.length; i++) {
       const [a, of_a] = list[i] as [number, number];

@@ -6,6 +6,8 @@ export const SIMILAR = 0.8;
 const SHINGLE_WORDS = 4;
 /** Of a longer text the beginning is compared. */
 const MAX_WORDS = 2000;
+/** That many words have fewer; the rest of a text is not even read. */
+const MAX_CHARS = 32_000;
 
 /** What is compared: a hit's text, and where it comes from. */
 export interface Textual {
@@ -65,6 +67,7 @@ function nearest<T extends Textual>(
 export function shinglesOf(text: string | null): Set<string> {
   const words =
     (text ?? "")
+      .slice(0, MAX_CHARS)
       .normalize("NFKC")
       .toLowerCase()
       .match(/[\p{L}\p{N}\p{M}]+/gu) ?? [];

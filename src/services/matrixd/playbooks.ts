@@ -2,9 +2,10 @@
  * What past successes say of a new query: playbooks whose query is near it speak for their answers. Compared exactly,
  * with vectors held in memory and made when they are first needed, so that recording waits for no model.
  */
+
+import { pauser } from "../../shared/pause.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { Playbook } from "./judgement_schema.ts";
-import { pauser } from "../../shared/pause.ts";
 import type { Known } from "./playbook_store.ts";
 
 /** The cosine from which a playbook's query is near. */

@@ -21,12 +21,12 @@ export function rarityInEnglish(stem: string): number {
 /** BM25's inverse document frequency (Robertson and Spärck Jones) over the texts given. */
 export class Frequencies {
   readonly #holding = new Map<string, number>();
-  readonly #texts: number;
+  #texts = 0;
 
-  constructor(texts: readonly Iterable<string>[]) {
-    this.#texts = texts.length;
-    for (const terms of texts)
-      for (const term of terms) this.#holding.set(term, (this.#holding.get(term) ?? 0) + 1);
+  /** Counts one more text. */
+  add(terms: Iterable<string>): void {
+    this.#texts++;
+    for (const term of terms) this.#holding.set(term, (this.#holding.get(term) ?? 0) + 1);
   }
 
   rarity(term: string): number {

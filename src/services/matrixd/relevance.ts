@@ -3,9 +3,10 @@
  * customer. Deterministic, and without a model beyond the vectors given: words and names weighted by rarity, and the
  * company that a chunk keeps among the others, summed with fixed weights and read through a logistic function.
  */
+
+import { pauser } from "../../shared/pause.ts";
 import { type Company, companyOf, supportOf } from "./company.ts";
 import { GIVEN_WEIGHTS, givenSignals } from "./given.ts";
-import { pauser } from "../../shared/pause.ts";
 import { Frequencies, rarityInEnglish } from "./rarity.ts";
 import type { Focus, RelevanceChunk } from "./schema.ts";
 import { type Terms, termsOf } from "./terms.ts";
@@ -94,8 +95,13 @@ export async function signalsOf(
     await pause();
   }
   const all = [of_focus, ...of_chunks];
-  const words = new Frequencies(all.map((it) => it.words.keys()));
-  const names = new Frequencies(all.map((it) => it.identifiers));
+  const words = new Frequencies();
+  const names = new Frequencies();
+  for (const terms of all) {
+    words.add(terms.words.keys());
+    names.add(terms.identifiers);
+    await pause();
+  }
   const weigh = (stem: string) => Math.sqrt(rarityInEnglish(stem) * words.rarity(stem));
   const focus_weights = unitWeights(of_focus, weigh);
   const nameWeight = (of: Iterable<string>) => [...of].reduce((sum, name) => sum + names.rarity(name), 0);

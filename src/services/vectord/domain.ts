@@ -127,8 +127,7 @@ export class Vectors implements VectorItems, VectorMoves {
 
   async drop(name: string): Promise<void> {
     const { writer, searcher } = this.#options;
-    if (!this.#indexes.names().includes(name)) throw noIndex(name);
-    await this.#indexes.alone(name, async () => {
+    const remove = async () => {
       this.#indexes.delete(name);
       try {
         await searcher.insist("drop", [name]);
@@ -137,6 +136,11 @@ export class Vectors implements VectorItems, VectorMoves {
         this.#indexes.setAside(name, "it could not be removed");
         throw error;
       }
+    };
+    // What is just being copied goes first: half a copy would be none.
+    await this.#indexes.inTurn(name, async () => {
+      if (!this.#indexes.names().includes(name)) throw noIndex(name);
+      await this.#indexes.alone(name, remove);
     });
   }
 
@@ -244,6 +248,7 @@ export class Vectors implements VectorItems, VectorMoves {
   /** The graph's file goes first: what SQLite still holds is what a graph is made of. */
   async #erase(name: string): Promise<void> {
     await this.#indexes.inTurn(name, async () => {
+      this.#indexes.get(name);
       await this.#options.searcher.insist("erase", [name]);
       await this.#options.writer.insist("erase", [name]);
     });
@@ -252,6 +257,7 @@ export class Vectors implements VectorItems, VectorMoves {
   async snapshot(name: string, { key }: SnapshotQuery, gone?: AbortSignal): Promise<Snapshot> {
     this.#indexes.get(name);
     return this.#indexes.inTurn(name, async () => {
+      this.#indexes.get(name);
       await this.#options.searcher.insist("save", [name]);
       return this.#options.moving.snapshot(name, key, gone);
     });

@@ -8,11 +8,14 @@ export interface Known {
 }
 type Entry = Known | { readonly unfit: string };
 
+/** Snapshots, erasures and the like of one index that may wait for each other. */
+const MAX_TURNS = 64;
+
 export class Indexes {
   readonly #max: number;
   readonly #entries = new Map<string, Entry>();
   readonly #busy = new Set<string>();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Map<string, { readonly last: Promise<unknown>; readonly count: number }>();
 
   /** @param max how many there may be */
   constructor(max: number) {
@@ -94,15 +97,21 @@ export class Indexes {
     }
   }
 
-  /** What rewrites an index's files and what copies them go one after another. */
+  /** What rewrites an index's files, removes or copies them goes one after another. @throws LakeError queue_full */
   async inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(name) ?? Promise.resolve();
-    const turn = before.then(work, work);
-    this.#turns.set(name, turn);
+    const { last = Promise.resolve(), count = 0 } = this.#turns.get(name) ?? {};
+    if (count >= MAX_TURNS)
+      throw new LakeError("queue_full", `${MAX_TURNS} others wait for index "${name}"; try again soon.`, {
+        retry_after_s: 5,
+      });
+    const turn = last.then(work, work);
+    this.#turns.set(name, { last: turn, count: count + 1 });
     try {
       return await turn;
     } finally {
-      if (this.#turns.get(name) === turn) this.#turns.delete(name);
+      const { last: newest, count: left } = this.#turns.get(name) ?? { last: turn, count: 1 };
+      if (left === 1) this.#turns.delete(name);
+      else this.#turns.set(name, { last: newest, count: left - 1 });
     }
   }
 }

@@ -86,6 +86,7 @@ export class Moving {
 
   async #within<T>(what: string, gone: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<T>) {
     const { timeout_ms } = this.#options;
+    if (gone?.aborted) throw goneAsker();
     if (this.#moves >= MAX_MOVES)
       throw new LakeError("queue_full", `${MAX_MOVES} snapshots and restores already run; try again soon.`, {
         retry_after_s: 5,
@@ -96,7 +97,7 @@ export class Moving {
       `The ${what} took more than ${timeout_ms} ms (vectord.timeout_ms).`,
     );
     const timer = setTimeout(() => abort.abort(late), timeout_ms);
-    const leave = () => abort.abort(new LakeError("invalid", "Whoever asked has gone."));
+    const leave = () => abort.abort(goneAsker());
     gone?.addEventListener("abort", leave, { once: true });
     this.#moves++;
     try {
@@ -110,6 +111,8 @@ export class Moving {
     }
   }
 }
+
+const goneAsker = () => new LakeError("invalid", "Whoever asked has gone.");
 
 /** So that who may write indexes can't overwrite any other object by a snapshot's name, nor read one. */
 function refuseKey(key: string): void {
