@@ -30,7 +30,7 @@ export const SearchBody = t.Object(
         {
           additionalProperties: false,
           description:
-            "as vectord's, on kind, tags, subject, source, version, scope.<label>, and valid_from, valid_to, expires, known_from (ms since 1970)",
+            "as vectord's, on uid, kind, tags, subject, source, version, scope.<label>, and valid_from, valid_to, expires, known_from (ms since 1970)",
         },
       ),
     ),
