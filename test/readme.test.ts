@@ -1,9 +1,10 @@
-/** README.md's first hour is run as it stands, and what it promises is seen; its settings are the schema's. */
+/** README.md's first hour and the documents' commands are run as they stand; the table of settings is the schema's. */
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import { withConfigTable } from "../scripts/config_table.ts";
-import { inBothCompositions } from "./support/house.ts";
+import { inBothCompositions, startHouse } from "./support/house.ts";
 import { ROOT, read, repositoryFiles } from "./support/source.ts";
 
 const HOUR_WAIT_MS = 60_000;
@@ -70,6 +71,29 @@ inBothCompositions("the first hour", (start) => {
     HOUR_WAIT_MS,
   );
 });
+
+for (const document of ["docs/vectors.md", "docs/memory.md", "docs/retrieval.md"])
+  test(
+    `the commands of ${document} work, one after the other, on a new lake`,
+    async () => {
+      const house = await startHouse("mounted");
+      const folder = mkdtempSync(join(tmpdir(), "lakehouse-document-"));
+      try {
+        const blocks = [...read(document).matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, code]) => code);
+        expect(blocks.length).toBeGreaterThan(0);
+        const script = blocks.join("\n").replaceAll("localhost:3210", new URL(house.url).host);
+        const curl = 'curl() { command curl --fail-with-body -w "\\n" "$@" || echo "refused: $*"; }';
+        const child = Bun.spawn(["bash", "-u", "-c", `${curl}\n${script}`], { cwd: folder, stderr: "pipe" });
+        const output = await new Response(child.stdout).text();
+        expect(output.split("\n").filter((line) => /^refused|urn:lakehouse:problem/.test(line))).toEqual([]);
+        expect([await child.exited, await new Response(child.stderr).text()]).toEqual([0, ""]);
+      } finally {
+        await house.stop();
+        for (const made of [folder, house.data_dir]) rmSync(made, { recursive: true, force: true });
+      }
+    },
+    HOUR_WAIT_MS,
+  );
 
 /** The shell blocks of the first hour, with what each promises to show. */
 function firstHour(): { code: string; promises: string[] }[] {
