@@ -1,15 +1,18 @@
 /**
  * A tour on real data, all through HTTP: files in, SQL out, back in time, and who did what.
- * Leaves the lake behind, to be explored. `npm run demo -- [--data-dir DIR | --url URL [--key KEY]]`
+ * Leaves the lake behind, to be explored: in --data-dir, else LAKEHOUSE_DATA_DIR, else ./data.
+ * `npm run demo -- [--data-dir DIR | --url URL] [--key KEY]`
  */
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Lake, startRuntime } from "./demo/lake.ts";
+import { meaning } from "./demo/meaning.ts";
 import { bold, count, dim, heading, megabytes, say, table } from "./demo/terminal.ts";
 
 const NEWLINE = 10;
-const HELP = "npm run demo -- [--data-dir DIR | --url URL [--key KEY]]";
+const HELP = "npm run demo -- [--data-dir DIR | --url URL] [--key KEY]";
+const STANDARD_DIR = "./data";
 
 const BUSIEST = `
 SELECT o.city || ' → ' || d.city AS route, count(*) AS flights,
@@ -45,7 +48,7 @@ async function main(): Promise<void> {
     options: {
       url: { type: "string" },
       key: { type: "string" },
-      "data-dir": { type: "string", default: "./data" },
+      "data-dir": { type: "string", default: process.env.LAKEHOUSE_DATA_DIR || STANDARD_DIR },
       help: { type: "boolean", default: false },
     },
   });
@@ -59,11 +62,12 @@ async function main(): Promise<void> {
     await ask(lake);
     await travel(lake);
     await stream(lake);
+    await meaning(lake);
     await witness(lake);
   } finally {
     await own?.stop();
   }
-  farewell(own ? data_dir : undefined, lake.url);
+  farewell(own ? data_dir : undefined, lake);
 }
 
 async function ingestAll(lake: Lake): Promise<void> {
@@ -128,7 +132,7 @@ async function stream(lake: Lake): Promise<void> {
 }
 
 async function witness(lake: Lake): Promise<void> {
-  heading("5. Every operation is witnessed");
+  heading("6. Every operation is witnessed");
   const event = { source: "scenario", event_kind: "demo", staffer_id: "you", role: "visitor" };
   await lake.post("/v1/observer/event", { ...event, endpoint: "demo/tour", success: true });
   const stats = await lake.get<{ total: number; successes: number; failures: number }>("/v1/observer/stats");
@@ -149,14 +153,15 @@ async function witness(lake: Lake): Promise<void> {
   );
 }
 
-function farewell(data_dir: string | undefined, url: string): void {
+function farewell(data_dir: string | undefined, { url, key }: Lake): void {
   heading("Go on exploring");
-  const standard = data_dir === undefined || data_dir === resolve("./data");
+  const standard = data_dir === undefined || data_dir === resolve(STANDARD_DIR);
   const start = standard ? "npm start" : `LAKEHOUSE_DATA_DIR=${shown(data_dir)} npm start`;
   const address = data_dir === undefined ? url : "http://127.0.0.1:3210";
   if (data_dir !== undefined) say(`  ${start}\n`);
   say(`  ${address}/swagger   every route, to be tried in the browser`);
   say(`  curl ${address}/v1/sql -H 'content-type: application/json' \\`);
+  if (key) say(`    -H 'authorization: Bearer ${key}' \\`);
   say(`    -d '{"sql":"SELECT \\"Species\\", count(*) FROM demo.penguins GROUP BY ALL"}'`);
   if (data_dir !== undefined && existsSync(data_dir))
     say(
