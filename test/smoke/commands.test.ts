@@ -160,6 +160,7 @@ test(
       ]);
       expect({ round, code: await child.exited, errors }).toEqual({ round, code: 0, errors: "" });
       expect(text).toContain("3,000,000 rows as NDJSON");
+      expect(text).toContain("Ada is allergic to nuts");
       expect(text).toContain("Go on exploring");
       expect(text.includes("there already")).toBe(round === "again");
     }

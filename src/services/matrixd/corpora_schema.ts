@@ -103,7 +103,10 @@ export const CorpusSchema = t.Object({
   ...members,
   weight: t.Number(),
   created_at: t.String({ description: "when it was registered" }),
-  state: oneOf(STATES, "unavailable: `reason` says why; building: what is there by now is found"),
+  state: oneOf(
+    STATES,
+    "unavailable: `reason` says why (of a ready one: that its table is gone); building: what is there by now is found",
+  ),
   reason: t.Optional(t.String()),
   items: t.Nullable(t.Integer({ description: "what it holds; null where it can't be told" })),
   model: t.Optional(t.String({ description: "makes vectors of its texts and of queries" })),
