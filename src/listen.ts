@@ -32,6 +32,8 @@ export function listen(house: House, config: Config, log?: Log): Listener {
     // The edge answers what is too large with a problem; Bun would answer with an empty body.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
   } as const;
+  // Bun's types know none of a Unix socket; Bun itself does, and cuts what waits for 10 s where none is given.
+  const patience: object = { idleTimeout: IDLE_TIMEOUT_S };
   const server = open(house);
   const port = server.port as number;
   const path =
@@ -52,7 +54,7 @@ export function listen(house: House, config: Config, log?: Log): Listener {
     try {
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       rmSync(path, { force: true }); // of a process that held this port before
-      return Bun.serve({ ...options, unix: path });
+      return Bun.serve({ ...options, unix: path, ...patience });
     } catch (error) {
       // It is reached by its port, then.
       log?.warn({ path, reason: (error as Error).message }, "no Unix socket beside the port");
