@@ -157,4 +157,23 @@ inBothCompositions("pathwayd, hostilely used", (start) => {
     const { results } = (await found.json()) as { results: { text: string }[] };
     expect(results.map((it) => it.text)).toEqual([strange]);
   });
+
+  test("an audit of long texts about one subject lets others be served meanwhile", async () => {
+    const words = (from: number) => Array.from({ length: 4000 }, (_, n) => `w${from + n}`).join(" ");
+    const lines = Array.from({ length: 60 }, (_, n) =>
+      lineOf({
+        versions: [{ version: 1, at: AT, change: "added", body: { content: words(n), subject: "long" } }],
+      }),
+    );
+    expect((await calls.import(ndjson(...lines))).imported).toBe(60);
+    let is_over = false;
+    const audit = calls.audit().finally(() => {
+      is_over = true;
+    });
+    let served = 0;
+    for (; !is_over; served++) await calls.health();
+    const { total } = (await audit).contradictions;
+    expect(total).toBe((60 * 59) / 2);
+    expect(served).toBeGreaterThan(3);
+  });
 });

@@ -1,4 +1,5 @@
 /** What of memory deserves a look, found by rules alone: the same traces give the same findings. */
+import { pauser } from "../../shared/pause.ts";
 import { AUDIT_LIMIT, type Audit, type AuditQuery, DEFAULT_STALE_DAYS } from "./report_schema.ts";
 import { textOf } from "./text.ts";
 import { type Kept, presentOf, validity } from "./trace.ts";
@@ -42,7 +43,7 @@ export async function audit(
   const pairs: Pair[] = [];
   let total = 0;
   for await (const about of politely(by_subject.values()))
-    for (const pair of contradictions(about)) if (++total <= limit) pairs.push(pair);
+    for await (const pair of contradictions(about)) if (++total <= limit) pairs.push(pair);
   return {
     duplicates: { total: duplicates.length, groups: duplicates.slice(0, limit).map((it) => [...it]) },
     never_recalled: { total: never_recalled.length, uids: never_recalled.slice(0, limit) },
@@ -71,16 +72,21 @@ interface Said {
   readonly is_negated: boolean;
 }
 
-/** Pairs of one subject that hold at the same time and can't both be so. */
-function contradictions(traces: readonly Kept[]): Pair[] {
-  const said = traces.map(sayingOf);
-  return said.flatMap((one, at) =>
-    said.slice(at + 1).flatMap((other) => {
+/** Pairs of one subject that hold at the same time and can't both be so; each pair of long texts takes its time. */
+async function* contradictions(traces: readonly Kept[]): AsyncIterable<Pair> {
+  const pause = pauser();
+  const said: Said[] = [];
+  for (const kept of traces) {
+    said.push(sayingOf(kept));
+    await pause();
+  }
+  for (const [at, one] of said.entries())
+    for (const other of said.slice(at + 1)) {
+      await pause();
       const found = overlap(one.kept, other.kept) ? difference(one, other) : undefined;
       const subject = presentOf(one.kept).body.subject as string;
-      return found ? [{ subject, uids: [other.kept.uid, one.kept.uid], ...found }] : [];
-    }),
-  );
+      if (found) yield { subject, uids: [other.kept.uid, one.kept.uid], ...found };
+    }
 }
 
 function sayingOf(kept: Kept): Said {
