@@ -113,24 +113,84 @@ inBothCompositions("vectord: from a table", (start) => {
       code: "invalid",
       detail: 'id: "y" is the id of 2 rows; an id may be there once.',
     });
-    expect(await failed({ ...request, vector: "w" })).toMatchObject({
-      detail: 'There is no column "w"; there are key, v, kind.',
-    });
-    expect(await failed({ ...request, vector: "kind" })).toMatchObject({ code: "invalid" });
-    expect(await failed({ ...request, vector: undefined, text: "kind" })).toMatchObject({
-      detail: expect.stringContaining("the index has no model"),
-    });
     await send(house.url, "name=odd", lines([{ key: "a", v: [1, 2, 3] }]));
     expect(await failed({ ...request, table: "odd", metadata: [] })).toMatchObject({
       detail: "row 1: vector must have 2 numbers, as the index's dimension says (got 3).",
     });
     expect((await ask<{ items: number }>("GET", "/points")).body.items).toBe(2);
+    // An index that a load made itself, and could not fill, is gone.
+    await send(
+      house.url,
+      "name=uneven",
+      lines([
+        { key: "a", v: [1, 2] },
+        { key: "b", v: [1, 2, 3] },
+      ]),
+    );
+    const uneven = { ...request, table: "uneven", metadata: [] };
+    expect(await failed(uneven, "uneven")).toMatchObject({
+      detail: expect.stringContaining("row 2: vector"),
+    });
+    expect((await ask("GET", "/uneven")).status).toBe(404);
+    await ask("POST", "", { name: "uneven", dimension: 4 });
+    expect(await failed(uneven, "uneven")).toMatchObject({
+      detail: expect.stringContaining("row 1: vector"),
+    });
+    expect((await ask("GET", "/uneven")).status).toBe(200);
 
     expect((await begin("points", { table: "points", id: "key" })).status).toBe(400);
     expect((await begin("points", { ...request, table: "a/../b" })).status).toBe(400);
     expect((await begin("points", { ...request, as_of: "2001-01-01T00:00:00Z" })).status).toBe(404);
     expect((await begin("_points", request)).status).toBe(403);
     expect((await fetch(`${house.url}/v1/vectors/jobs/none`)).status).toBe(404);
+  }, 60_000);
+
+  test("what can be known before a row is read is refused at once, and makes no job and no index", async () => {
+    const house = await start();
+    const { load, begin, send: ask } = tablesAt(house);
+    await send(house.url, "name=points", lines([{ key: "a", v: [1, 0], kind: "x", n: 0.5 }]));
+    const request = { table: "points", id: "key", vector: "v" };
+    const words = { table: "points", id: "key", text: "kind" };
+    const refused = async (body: object, index = "new") => {
+      const answer = await begin<Problem>(index, body);
+      expect([answer.status, answer.body.code]).toEqual([400, "invalid"]);
+      return answer.body.detail;
+    };
+    expect(await refused({ ...request, vector: "w" })).toBe(
+      'There is no column "w"; there are key, v, kind, n.',
+    );
+    expect(await refused({ ...request, metadata: ["kind", "w"] })).toContain('no column "w"');
+    expect(await refused({ ...request, vector: "kind" })).toContain("a list of numbers (it is string)");
+    expect(await refused({ ...request, id: "n" })).toContain("(it is double)");
+    expect(await refused({ ...words, text: "v" })).toContain("(it is list of long)");
+    expect(await refused({ ...words, index: { dimension: 3 } })).toContain("no model");
+    expect(await begin<Problem>("new", { ...words, index: { model: "nope" } })).toMatchObject({
+      status: 404,
+      body: { detail: expect.stringContaining("nope") },
+    });
+    expect(await refused({ ...request, index: { dimension: 65_536 } })).toContain("vectord.max_dimension");
+    expect((await ask("GET", "/new")).status).toBe(404);
+
+    expect((await load("points", { ...request, index: { metric: "l2", indexed: ["kind"] } })).status).toBe(
+      "done",
+    );
+    expect(await refused(words, "points")).toContain('Index "points" has no model');
+    const other = (index: object) => begin<Problem>("points", { ...request, index });
+    for (const [index, why] of [
+      [{ metric: "cosine" }, 'metric is "l2", not "cosine"'],
+      [{ dimension: 3 }, "dimension is 2, not 3"],
+      [{ indexed: ["n"] }, 'indexed is ["kind"], not ["n"]'],
+    ] as const)
+      expect(await other(index)).toMatchObject({
+        status: 409,
+        body: { code: "conflict", detail: expect.stringContaining(why) },
+      });
+    // Told so at once, whether or not the settings that it has are said again.
+    for (const more of [{}, { index: { metric: "l2", indexed: ["kind"], dimension: 2 } }])
+      expect(await begin("points", { ...request, ...more })).toMatchObject({
+        status: 202,
+        body: { status: "done", result: { existing: true, rows: 0 } },
+      });
   }, 60_000);
 
   test("one table at a time; progress is told as events, and after a restart what became of it", async () => {

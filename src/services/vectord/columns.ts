@@ -3,6 +3,7 @@ import { type DuckDBConnection, type DuckDBType, DuckDBTypeId } from "@duckdb/no
 import { jsonExpression, jsonRowExpression, typeName } from "../../shared/duckdb/json.ts";
 import { quoteName } from "../../shared/duckdb/quote.ts";
 import { LakeError } from "../../shared/errors.ts";
+import { found, isNamed, listed } from "./column_names.ts";
 import type { Columns } from "./tables_protocol.ts";
 
 export interface Selection {
@@ -24,7 +25,6 @@ interface Column {
 
 /** Columns of a file whose names say what they are; any other becomes a member of the metadata. */
 const PARTS = ["id", "vector", "text", "metadata", "expires_at"];
-const TOLD_COLUMNS = 50;
 
 const IDS = new Set([
   DuckDBTypeId.VARCHAR,
@@ -70,8 +70,8 @@ export async function selectItems(
   const id = idOf(found(columns, parts.id));
   const vector = vectorOf(find(parts.vector));
   const text = textOf(find(parts.text));
-  const metadata = metadataOf(named === null ? columns.find((it) => is(it, "metadata")) : undefined);
-  const expires = expiryOf(named === null ? columns.find((it) => is(it, "expires_at")) : undefined);
+  const metadata = metadataOf(named === null ? columns.find((it) => isNamed(it, "metadata")) : undefined);
+  const expires = expiryOf(named === null ? columns.find((it) => isNamed(it, "expires_at")) : undefined);
   const members = membersOf(parts.metadata.map((name) => found(columns, name)));
   const kept =
     vector === null ? `NOT regexp_full_match(${text}, '[\\s\\p{Z}\\x{FEFF}]*')` : `${vector} IS NOT NULL`;
@@ -94,29 +94,15 @@ async function columnsOf(connection: DuckDBConnection, from: string): Promise<Co
   return columns;
 }
 
-const is = ({ name }: Column, wanted: string) => name.toLowerCase() === wanted.toLowerCase();
-
 function partsOf(columns: readonly Column[]): Columns {
-  const part = (name: string) => columns.find((it) => is(it, name))?.name ?? null;
+  const part = (name: string) => columns.find((it) => isNamed(it, name))?.name ?? null;
   if (part("vector") === null && part("text") === null)
     throw new LakeError(
       "invalid",
       `The file needs a column vector, or a column text to make vectors of; it has ${listed(columns)}.`,
     );
-  const others = columns.filter((it) => !PARTS.some((name) => is(it, name)));
+  const others = columns.filter((it) => !PARTS.some((name) => isNamed(it, name)));
   return { id: "id", vector: part("vector"), text: part("text"), metadata: others.map((it) => it.name) };
-}
-
-/** Exactly so named, or else the one that differs in case alone. */
-function found(columns: readonly Column[], name: string): Column {
-  const it = columns.find((it) => it.name === name) ?? columns.find((it) => is(it, name));
-  if (it) return it;
-  throw new LakeError("invalid", `There is no column ${JSON.stringify(name)}; there are ${listed(columns)}.`);
-}
-
-function listed(columns: readonly Column[]): string {
-  const names = columns.slice(0, TOLD_COLUMNS).map((it) => it.name);
-  return `${names.join(", ")}${columns.length > TOLD_COLUMNS ? " …" : ""}`;
 }
 
 function refused({ name, type }: Column, part: string, wanted: string): LakeError {

@@ -2,7 +2,7 @@
 import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { Manifest } from "./archive.ts";
-import { embedAll, queryVector, shapeOf } from "./embed.ts";
+import { embedAll, queryVector, refuseDimension, shapeOf } from "./embed.ts";
 import { Indexes, type Known, noIndex, refuseItems, refuseReserved } from "./indexes.ts";
 import type { Line } from "./line.ts";
 import type { Moving } from "./moving.ts";
@@ -89,17 +89,28 @@ export class Vectors implements VectorItems, VectorMoves {
   }
 
   async create({ name, ...given }: CreateIndex): Promise<IndexInfo> {
-    const { writer, searcher, embedd } = this.#options;
+    const { writer, searcher } = this.#options;
     this.#indexes.refuseNew(name);
     await this.#indexes.alone(name, async () => {
-      const { dimension, model } = await shapeOf(embedd, given);
-      this.#refuseDimension(dimension);
+      const { dimension, model } = await this.#shapeOf(given);
       const settings: IndexSettings = { ...DEFAULTS, ...given, dimension, model };
       await writer.insist("create", [name, settings]);
       await searcher.insist("open", [name]);
       this.#indexes.set(name, { model });
     });
     return this.index(name);
+  }
+
+  /** What an index would be made with, that is not made yet. @throws LakeError as `create` */
+  async foresee({ name, ...given }: CreateIndex): Promise<Pick<IndexSettings, "dimension" | "model">> {
+    this.#indexes.refuseNew(name);
+    return this.#shapeOf(given);
+  }
+
+  async #shapeOf(given: Omit<CreateIndex, "name">): ReturnType<typeof shapeOf> {
+    const shape = await shapeOf(this.#options.embedd, given);
+    refuseDimension(shape.dimension, this.#options.max_dimension);
+    return shape;
   }
 
   async list({ limit = LIST_LIMIT, cursor, without_reserved }: PageOptions): Promise<IndexPage> {
@@ -126,22 +137,36 @@ export class Vectors implements VectorItems, VectorMoves {
   }
 
   async drop(name: string): Promise<void> {
-    const { writer, searcher } = this.#options;
-    const remove = async () => {
-      this.#indexes.delete(name);
-      try {
-        await searcher.insist("drop", [name]);
-        await writer.insist("drop", [name]);
-      } catch (error) {
-        this.#indexes.setAside(name, "it could not be removed");
-        throw error;
-      }
-    };
     // What is just being copied goes first: half a copy would be none.
     await this.#indexes.inTurn(name, async () => {
       if (!this.#indexes.names().includes(name)) throw noIndex(name);
-      await this.#indexes.alone(name, remove);
+      await this.#indexes.alone(name, () => this.#drop(name));
     });
+  }
+
+  async #drop(name: string): Promise<void> {
+    const { writer, searcher } = this.#options;
+    this.#indexes.delete(name);
+    try {
+      await searcher.insist("drop", [name]);
+      await writer.insist("drop", [name]);
+    } catch (error) {
+      this.#indexes.setAside(name, "it could not be removed");
+      throw error;
+    }
+  }
+
+  /** Drops an index unless something was put into it. */
+  async dropEmpty(name: string): Promise<void> {
+    const empty = async () => {
+      const known = this.#indexes.get(name);
+      // Later batches are refused; the writer has counted those before once it answers.
+      this.#indexes.setAside(name, "it is empty, and being removed");
+      const items = await this.#options.writer.insist("count", [name]).catch(() => undefined);
+      if (items === 0) return this.#drop(name);
+      this.#indexes.set(name, known);
+    };
+    await this.#indexes.inTurn(name, () => this.#indexes.alone(name, empty));
   }
 
   async add(name: string, batch: Batch): Promise<Added> {
@@ -268,7 +293,7 @@ export class Vectors implements VectorItems, VectorMoves {
       const target = name ?? manifest.name;
       if (query.without_reserved) refuseReserved(target);
       if (!query.replace || !this.#indexes.has(target)) this.#indexes.refuseNew(target);
-      this.#refuseDimension(manifest.settings.dimension);
+      refuseDimension(manifest.settings.dimension, this.#options.max_dimension);
       refuseItems(target, manifest.items, this.#options.max_index_items);
     };
     const install = async (folder: string, manifest: Manifest) => {
@@ -303,15 +328,5 @@ export class Vectors implements VectorItems, VectorMoves {
   async #removed(name: string, keys: number[]): Promise<Deleted> {
     if (keys.length > 0) await this.#options.searcher.insist("changed", [name, 0, keys]);
     return { deleted: keys.length };
-  }
-
-  /** @throws LakeError invalid */
-  #refuseDimension(dimension: number): void {
-    const { max_dimension } = this.#options;
-    if (dimension > max_dimension)
-      throw new LakeError(
-        "invalid",
-        `dimension may be at most ${max_dimension} (vectord.max_dimension; got ${dimension}).`,
-      );
   }
 }

@@ -70,6 +70,15 @@ export async function shapeOf(
   return { dimension: made.dimension, model: made.model };
 }
 
+/** @throws LakeError invalid */
+export function refuseDimension(dimension: number, max_dimension: number): void {
+  if (dimension > max_dimension)
+    throw new LakeError(
+      "invalid",
+      `dimension may be at most ${max_dimension} (vectord.max_dimension; got ${dimension}).`,
+    );
+}
+
 function* portions(texts: readonly string[]): Iterable<string[]> {
   let some: string[] = [];
   let chars = 0;

@@ -66,7 +66,7 @@ export async function createVectord(
   await items.open(names, (name, error) =>
     log.error({ index: name, reason: messageOf(error) }, "an index can't be opened and is set aside"),
   );
-  const tables = openTables(context, { items, writer, catalogd, root, limits });
+  const tables = openTables(context, { items, embedd, writer, catalogd, root, limits });
   const domain = Object.assign(items, { tables });
   let expiring: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
@@ -99,7 +99,7 @@ export async function createVectord(
 /** What takes rows out and in, by processes of its own. */
 function openTables(
   { config, log, metrics }: ServiceContext,
-  parts: Pick<LoaderOptions, "items" | "writer" | "catalogd" | "root" | "limits">,
+  parts: Pick<LoaderOptions, "items" | "embedd" | "writer" | "catalogd" | "root" | "limits">,
 ): Tables {
   const { vectord: settings } = config;
   const { root } = parts;

@@ -4,17 +4,22 @@ import type { Workshop } from "../../shared/duckdb/workshop.ts";
 import { LakeError } from "../../shared/errors.ts";
 import type { Jobs } from "../../shared/jobs.ts";
 import type { Catalogd, ScanPlan } from "../catalogd/schema.ts";
+import type { Embedd } from "../embedd/schema.ts";
 import type { BatchLimits } from "./batch.ts";
+import type { Vectors } from "./domain.ts";
+import { shapeOf } from "./embed.ts";
 import { itemsPath } from "./folders.ts";
 import type { Line } from "./line.ts";
-import { type IndexInfo, type LoadRequest, MAX_IDS, type VectorItems } from "./schema.ts";
+import { judgeColumns, refuseModelless, refuseOtherSettings } from "./load_request.ts";
+import { type IndexInfo, type LoadRequest, MAX_IDS } from "./schema.ts";
 import { readBatches } from "./table_batches.ts";
 import type { Opened, TableProcess } from "./tables_protocol.ts";
 import type { Loaded, LoadJob } from "./tables_schema.ts";
 import type { WriterApi } from "./writer.ts";
 
 export interface LoaderOptions {
-  readonly items: VectorItems;
+  readonly items: Pick<Vectors, "index" | "create" | "foresee" | "dropEmpty" | "add" | "delete">;
+  readonly embedd: Embedd;
   readonly writer: Line<WriterApi>;
   readonly catalogd: Catalogd;
   readonly imports: Workshop<TableProcess>;
@@ -63,16 +68,20 @@ export class Loader {
       ...(snapshot_id === undefined ? {} : { snapshot_id }),
       ...(as_of === undefined ? {} : { as_of }),
     });
-    if (this.#running.has(name))
-      throw new LakeError(
-        "conflict",
-        `A table is being read into index "${name}" already; wait for its job.`,
-      );
+    this.#refuseSecond(name);
+    judgeColumns(request, plan.fields);
+    const index = await this.#judgeIndex(name, request);
+    const made = index && (await this.#madeBefore(index, request, plan));
+    this.#refuseSecond(name);
     if (this.#running.size >= max_jobs)
       throw new LakeError("queue_full", `${max_jobs} tables are being read already; try again later.`, {
         retry_after_s: 5,
       });
     const job = jobs.create({ index: name, table: plan.name, rows: 0, rows_done: 0, result: null });
+    if (made) {
+      await jobs.run(job.job_id, async () => ({ result: made }));
+      return jobs.get(job.job_id);
+    }
     const load = { job_id: job.job_id, name, request, plan, signal };
     const work = jobs.run(job.job_id, async () => ({ result: await this.#run(load) }));
     this.#running.set(
@@ -80,6 +89,37 @@ export class Loader {
       work.finally(() => this.#running.delete(name)),
     );
     return job;
+  }
+
+  #refuseSecond(name: string): void {
+    if (this.#running.has(name))
+      throw new LakeError(
+        "conflict",
+        `A table is being read into index "${name}" already; wait for its job.`,
+      );
+  }
+
+  /** The index, where it is there; else judges whether it can be made. @throws LakeError invalid, conflict, or embedd's */
+  async #judgeIndex(name: string, request: LoadRequest): Promise<IndexInfo | undefined> {
+    const { items, embedd } = this.#options;
+    const index = await unlessMissing(items.index(name));
+    const { dimension, model } = request.index ?? {};
+    if (index) {
+      // A model may go by several names.
+      const is_other = model !== undefined && model !== index.model;
+      refuseOtherSettings(
+        request,
+        index,
+        is_other ? ((await shapeOf(embedd, { model })).model ?? model) : model,
+      );
+      if (index.model === null) refuseModelless(request, name);
+      return index;
+    }
+    if (dimension !== undefined && model === undefined) refuseModelless(request, name);
+    // Otherwise the first vector tells the dimension.
+    if (request.vector === undefined || dimension !== undefined || model !== undefined)
+      await items.foresee({ name, ...request.index });
+    return undefined;
   }
 
   /** Waits for what is under way. */
@@ -90,16 +130,17 @@ export class Loader {
   async #run(load: Load): Promise<Loaded> {
     const { jobs, imports, storage, items } = this.#options;
     const { job_id, name, request, plan, signal } = load;
-    const unchanged = await this.#madeBefore(load);
-    if (unchanged) return unchanged;
     const { id, text = null, vector = null, metadata = [] } = request;
     return imports.run(signal, async (child) => {
       jobs.update(job_id, { status: "running", phase: "reading" });
       const columns = { id, text, vector, metadata };
       const opened = await child.ask("open", { table: contentOf(plan, storage), columns }, () => {}, signal);
       jobs.update(job_id, { phase: "loading", rows: opened.rows });
-      const index = await this.#index(load, opened);
-      const loaded = await this.#fill(load, child, index, opened.rows);
+      const { index, is_new } = await this.#index(load, opened);
+      const loaded = await this.#fill(load, child, index, opened.rows).catch(async (error) => {
+        if (is_new) await items.dropEmpty(name);
+        throw error;
+      });
       const removed = request.remove_missing ? await this.#removeMissing(load, child) : 0;
       const source = { table: plan.name, snapshot_id: plan.snapshot_id, at: this.#now() };
       await this.#options.writer.insist("note", [name, { ...source, ...originOf(load) }]);
@@ -130,13 +171,13 @@ export class Loader {
   }
 
   /** The index, made now where it is not there. */
-  async #index({ name, request }: Load, { dimension }: Opened): Promise<IndexInfo> {
+  async #index(
+    { name, request }: Load,
+    { dimension }: Opened,
+  ): Promise<{ index: IndexInfo; is_new: boolean }> {
     const { items } = this.#options;
-    try {
-      return await items.index(name);
-    } catch (error) {
-      if (!(error instanceof LakeError) || error.code !== "not_found") throw error;
-    }
+    const index = await unlessMissing(items.index(name));
+    if (index) return { index, is_new: false };
     const given = { ...request.index };
     if (request.vector !== undefined && given.dimension === undefined && given.model === undefined) {
       if (dimension === null)
@@ -146,7 +187,7 @@ export class Loader {
         );
       given.dimension = dimension;
     }
-    return items.create({ name, ...given });
+    return { index: await items.create({ name, ...given }), is_new: true };
   }
 
   async #removeMissing({ name, job_id, signal }: Load, child: TableProcess): Promise<number> {
@@ -162,18 +203,13 @@ export class Loader {
   }
 
   /** The same columns of the same snapshot into the same index, nothing of which has changed since. */
-  async #madeBefore(load: Load): Promise<Loaded | null> {
-    const { items, writer } = this.#options;
-    const index = await items.index(load.name).catch((error: unknown) => {
-      if (error instanceof LakeError && error.code === "not_found") return null;
-      throw error;
-    });
-    if (index?.source == null) return null;
-    const made = await writer.insist("noted", [load.name]);
-    const origin = originOf(load);
+  async #madeBefore(index: IndexInfo, request: LoadRequest, plan: ScanPlan): Promise<Loaded | null> {
+    if (index.source === null) return null;
+    const made = await this.#options.writer.ask("noted", [index.name]);
+    const origin = originOf({ request, plan });
     if (
       !made?.is_unchanged ||
-      made.snapshot_id !== load.plan.snapshot_id ||
+      made.snapshot_id !== plan.snapshot_id ||
       made.table_uuid !== origin.table_uuid ||
       made.columns !== origin.columns
     )
@@ -188,7 +224,19 @@ export class Loader {
   }
 }
 
-function originOf({ request, plan }: Load): { table_uuid: string; columns: string } {
+function originOf({ request, plan }: Pick<Load, "request" | "plan">): {
+  table_uuid: string;
+  columns: string;
+} {
   const { id, text, vector, metadata, remove_missing = false } = request;
   return { table_uuid: plan.uuid, columns: JSON.stringify({ id, text, vector, metadata, remove_missing }) };
+}
+
+async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof LakeError && error.code === "not_found") return undefined;
+    throw error;
+  }
 }

@@ -7,7 +7,7 @@ import type { RowBatch, TableProcess } from "./tables_protocol.ts";
 
 export interface ItemBatches {
   readonly child: TableProcess;
-  readonly items: VectorItems;
+  readonly items: Pick<VectorItems, "add">;
   /** The index's name. */
   readonly name: string;
   readonly settings: IndexSettings;

@@ -17,7 +17,7 @@ import type { TableProcess } from "./tables_protocol.ts";
 import type { Exported, ExportOptions, LoadJob, ParquetUpload, VectorTables } from "./tables_schema.ts";
 
 export interface TablesOptions {
-  readonly items: VectorItems;
+  readonly items: Pick<VectorItems, "index" | "add">;
   readonly loader: Loader;
   /** Where indexes are written as Parquet, and where rows are read: apart, so that neither waits for the other. */
   readonly exports: Workshop<TableProcess>;

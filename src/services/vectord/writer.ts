@@ -60,6 +60,9 @@ const api = {
   noted(name: string): ReturnType<ItemWriter["noted"]> {
     return known(name).writer.noted();
   },
+  count(name: string): number {
+    return known(name).count;
+  },
   drop(name: string): void {
     close(name);
     removeFolder(settings.root, name);
