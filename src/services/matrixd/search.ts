@@ -147,8 +147,9 @@ export class MatrixSearch {
       );
       return { corpus, candidates, elapsed_ms: rounded(now_ms() - this.#started_ms) };
     } catch (error) {
-      // What is wrong with the question is wrong with it everywhere.
-      if (!(error instanceof LakeError) || error.code === "invalid") throw error;
+      if (!(error instanceof LakeError)) throw error;
+      // What is wrong with the question is wrong with it everywhere, but for a filter on a key that others may have.
+      if (error.code === "invalid" && error.details.filter_key === undefined) throw error;
       this.#warnings.push({ corpus: corpus.name, code: error.code, message: error.message });
       return undefined;
     }
@@ -312,8 +313,9 @@ function weights(corpora: readonly RegisteredCorpus[]): (corpus: string) => numb
 function noneAnswers(warnings: readonly Warning[]): LakeError {
   const is_late = warnings.every(({ code }) => code === "deadline");
   const [first] = warnings;
+  const is_refused = warnings.every(({ code }) => code === "invalid" || code === "forbidden");
   return new LakeError(
-    is_late ? "deadline" : "unavailable",
+    is_late ? "deadline" : is_refused ? "invalid" : "unavailable",
     `No corpus answered; "${first?.corpus}": ${first?.message}`,
     { warnings },
   );

@@ -6,6 +6,7 @@ import { LakeError, messageOf } from "../../shared/errors.ts";
 import { holds, readFilter } from "../../shared/filter.ts";
 import { readTime } from "../../shared/time.ts";
 import type { Hit, Found as IndexFound, Vectord } from "../vectord/schema.ts";
+import { judgeFilter } from "./filter_keys.ts";
 import { INDEX_NAME, type IndexLink } from "./index_link.ts";
 import { filterOf, indexText, metadataOf, readItemId, statesOf } from "./item.ts";
 import { type Factors, factorsOf, scoreOf } from "./rank.ts";
@@ -60,6 +61,7 @@ export class Finder {
     const at_ms = query.as_of === undefined ? now_ms() : readTime(query.as_of);
     if (at_ms === undefined)
       throw new LakeError("invalid", `as_of "${query.as_of}" names no time; use RFC 3339.`);
+    if (query.filter) judgeFilter(query.filter);
     const results =
       query.query === undefined
         ? this.#newest(query, at_ms)
