@@ -86,6 +86,35 @@ inBothCompositions("matrixd's kinds of corpora", (start) => {
     await calls.send("DELETE", "/corpora/plain");
   }, 60_000);
 
+  test("a table that could not be read, or is gone, is told by its corpus, and by searches of it", async () => {
+    const two = "id,body,team\n1,the lift is stuck,it\n1,the lift still is,it\n";
+    await send(house.url, "name=doubled", two, CSV);
+    const table = { ...TABLE, name: "doubled" };
+    await calls.send("POST", "/corpora", { name: "doubled", kind: "table", table });
+    const why = expect.stringContaining('"1" is the id of 2 rows');
+    expect(await settled("doubled")).toMatchObject({ state: "unavailable", reason: why });
+    const alone = await calls.send<Problem>("POST", "/search", { query: "lift", corpora: ["doubled"] });
+    expect(alone).toMatchObject({ status: 503, body: { code: "unavailable", detail: why } });
+    await calls.send("DELETE", "/corpora/doubled");
+
+    await send(house.url, "name=brief", TICKETS, CSV);
+    await calls.send("POST", "/corpora", {
+      name: "brief",
+      kind: "table",
+      table: { ...TABLE, name: "brief" },
+    });
+    expect((await settled("brief")).reason).toBeUndefined();
+    const dropped = await fetch(`${house.url}/v1/catalog/dataset/brief`, { method: "DELETE" });
+    expect(dropped.ok).toBe(true);
+    expect(await settled("brief")).toMatchObject({
+      state: "ready",
+      items: 2,
+      reason: expect.stringContaining('no table "brief" any more'),
+      freshness: { is_behind: true },
+    });
+    await calls.send("DELETE", "/corpora/brief");
+  }, 60_000);
+
   test("memory is a corpus: its live traces, those of its scope, beside other corpora", async () => {
     const mine = await remember({ content: "Ada prefers tea to coffee", scope: { user_id: "ada" } });
     await remember({ content: "Bob drinks coffee at noon", scope: { user_id: "bob" } });

@@ -47,13 +47,17 @@ export class TableReader implements CorpusReader {
   }
 
   async standing(corpus: RegisteredCorpus): Promise<Standing> {
-    const [index, freshness] = await Promise.all([this.#index(corpus.name), this.#freshness(corpus)]);
+    const [index, { is_gone, ...freshness }] = await Promise.all([
+      this.#index(corpus.name),
+      this.#freshness(corpus),
+    ]);
     const { refresh } = freshness;
     const is_running = refresh !== undefined && refresh.error === undefined && refresh.status !== "done";
     if (index?.source) {
       const is_gone = freshness.current_snapshot_id === null && index.source.snapshot_id !== null;
       return {
         state: is_running || index.state !== "ready" ? "building" : "ready",
+        ...(is_gone ? { reason: goneReason(corpus, index.source.at) } : {}),
         items: index.items,
         ...(is_gone ? { reason: TABLE_GONE } : {}),
         ...(index.model === null ? {} : { model: index.model }),
@@ -70,8 +74,13 @@ export class TableReader implements CorpusReader {
     return { state: "unavailable", reason, items: index?.items ?? null, freshness };
   }
 
-  search({ name }: RegisteredCorpus, question: Question): Promise<Candidate[]> {
-    return this.#options.indexes.searchIndex(name, PREFIX + name, question);
+  async search(corpus: RegisteredCorpus, question: Question): Promise<Candidate[]> {
+    const { name } = corpus;
+    const found = await unlessMissing(this.#options.indexes.searchIndex(name, PREFIX + name, question));
+    if (found) return found;
+    // Which index is missing tells nobody anything; why it is does.
+    const { reason = "Its table is being read for the first time." } = await this.standing(corpus);
+    throw new LakeError("unavailable", reason, { retry_after_s: 1 });
   }
 
   fetch({ name }: RegisteredCorpus, ids: readonly string[], question: Question): Promise<Candidate[]> {
@@ -97,7 +106,7 @@ export class TableReader implements CorpusReader {
   }
 
   /** As far as the table and the last job tell it. */
-  async #freshness(corpus: RegisteredCorpus): Promise<Freshness> {
+  async #freshness(corpus: RegisteredCorpus): Promise<Freshness & { is_gone: boolean }> {
     const { vectord, catalogd } = this.#options;
     const job_id = this.#jobs.get(corpus.name);
     const [table, job] = await Promise.all([
@@ -115,6 +124,7 @@ export class TableReader implements CorpusReader {
       at: null,
       current_snapshot_id: table?.snapshot_id ?? null,
       is_behind: true,
+      is_gone: table === undefined,
       ...(told ? { refresh: told } : {}),
     };
   }
@@ -124,6 +134,10 @@ function tableOf({ table }: RegisteredCorpus): NonNullable<CorpusDefinition["tab
   if (table === undefined)
     throw new LakeError("invalid", "A corpus of kind `table` needs `table`: its name, id and text columns.");
   return table;
+}
+
+function goneReason(corpus: RegisteredCorpus, at: string): string {
+  return `There is no table "${tableOf(corpus).name}" any more. What was read of it at ${at} is still found; delete the corpus to end that.`;
 }
 
 async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
