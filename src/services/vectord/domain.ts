@@ -107,10 +107,8 @@ export class Vectors implements VectorItems, VectorMoves {
     return this.#shapeOf(given);
   }
 
-  async #shapeOf(given: Omit<CreateIndex, "name">): ReturnType<typeof shapeOf> {
-    const shape = await shapeOf(this.#options.embedd, given);
-    refuseDimension(shape.dimension, this.#options.max_dimension);
-    return shape;
+  #shapeOf(given: Omit<CreateIndex, "name">): ReturnType<typeof shapeOf> {
+    return shapeOf(this.#options.embedd, given, this.#options.max_dimension);
   }
 
   async list({ limit = LIST_LIMIT, cursor, without_reserved }: PageOptions): Promise<IndexPage> {
@@ -160,7 +158,7 @@ export class Vectors implements VectorItems, VectorMoves {
   async dropEmpty(name: string): Promise<void> {
     const empty = async () => {
       const known = this.#indexes.get(name);
-      // Later batches are refused; the writer has counted those before once it answers.
+      // Later batches are refused, and the writer has counted those before once it answers; if it can't, it is kept.
       this.#indexes.setAside(name, "it is empty, and being removed");
       const items = await this.#options.writer.insist("count", [name]).catch(() => undefined);
       if (items === 0) return this.#drop(name);

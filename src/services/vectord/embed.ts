@@ -59,14 +59,19 @@ export async function queryVector(
 export async function shapeOf(
   embedd: Embedd,
   { dimension, model }: Omit<CreateIndex, "name">,
+  max_dimension = Number.POSITIVE_INFINITY,
 ): Promise<{ dimension: number; model: string | null }> {
-  if (dimension !== undefined && model === undefined) return { dimension, model: null };
+  if (dimension !== undefined && model === undefined) {
+    refuseDimension(dimension, max_dimension);
+    return { dimension, model: null };
+  }
   const made = await embedd.embed({ texts: ["dimension"], ...(model === undefined ? {} : { model }) });
   if (dimension !== undefined && dimension !== made.dimension)
     throw new LakeError(
       "invalid",
       `dimension: model "${made.model}" makes vectors of ${made.dimension} numbers (got ${dimension}).`,
     );
+  refuseDimension(made.dimension, max_dimension);
   return { dimension: made.dimension, model: made.model };
 }
 

@@ -138,7 +138,7 @@ export class Loader {
       jobs.update(job_id, { phase: "loading", rows: opened.rows });
       const { index, is_new } = await this.#index(load, opened);
       const loaded = await this.#fill(load, child, index, opened.rows).catch(async (error) => {
-        if (is_new) await items.dropEmpty(name);
+        if (is_new) await unlessMissing(items.dropEmpty(name));
         throw error;
       });
       const removed = request.remove_missing ? await this.#removeMissing(load, child) : 0;
