@@ -72,6 +72,19 @@ inBothCompositions("the first hour", (start) => {
   );
 });
 
+test("every metric is told in docs/operating.md", async () => {
+  const house = await startHouse("mounted");
+  try {
+    const text = await (await fetch(`${house.url}/metrics`)).text();
+    const names = [...text.matchAll(/^# HELP lakehouse_(\w+)/gm)].map(([, name]) => name as string);
+    expect(names.length).toBeGreaterThan(20);
+    expect(names.filter((name) => !read("docs/operating.md").includes(`\`${name}\``))).toEqual([]);
+  } finally {
+    await house.stop();
+    rmSync(house.data_dir, { recursive: true, force: true });
+  }
+});
+
 for (const document of ["docs/vectors.md", "docs/memory.md", "docs/retrieval.md"])
   test(
     `the commands of ${document} work, one after the other, on a new lake`,
