@@ -16,15 +16,17 @@ export class PathwayReader implements CorpusReader {
     this.#pathwayd = pathwayd;
   }
 
-  async begin(): Promise<void> {
-    await this.standing();
+  async begin(corpus: RegisteredCorpus): Promise<void> {
+    await this.standing(corpus);
   }
 
-  async standing(): Promise<Standing> {
+  async standing({ pathway = {} }: RegisteredCorpus): Promise<Standing> {
     const { live, index } = await this.#pathwayd.stats();
+    // Memory counts all its traces, and not those of a scope or a tag.
+    const items = Object.keys(pathway).length === 0 ? live : null;
     if (index.state === "unreachable")
-      return { state: "unavailable", reason: "The index of traces can't be reached.", items: live };
-    return { state: index.state === "ready" ? "ready" : "building", items: live };
+      return { state: "unavailable", reason: "The index of traces can't be reached.", items };
+    return { state: index.state === "ready" ? "ready" : "building", items };
   }
 
   async search(
