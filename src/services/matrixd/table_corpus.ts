@@ -47,17 +47,13 @@ export class TableReader implements CorpusReader {
   }
 
   async standing(corpus: RegisteredCorpus): Promise<Standing> {
-    const [index, { is_gone, ...freshness }] = await Promise.all([
-      this.#index(corpus.name),
-      this.#freshness(corpus),
-    ]);
+    const [index, freshness] = await Promise.all([this.#index(corpus.name), this.#freshness(corpus)]);
     const { refresh } = freshness;
     const is_running = refresh !== undefined && refresh.error === undefined && refresh.status !== "done";
     if (index?.source) {
       const is_gone = freshness.current_snapshot_id === null && index.source.snapshot_id !== null;
       return {
         state: is_running || index.state !== "ready" ? "building" : "ready",
-        ...(is_gone ? { reason: goneReason(corpus, index.source.at) } : {}),
         items: index.items,
         ...(is_gone ? { reason: TABLE_GONE } : {}),
         ...(index.model === null ? {} : { model: index.model }),
@@ -106,7 +102,7 @@ export class TableReader implements CorpusReader {
   }
 
   /** As far as the table and the last job tell it. */
-  async #freshness(corpus: RegisteredCorpus): Promise<Freshness & { is_gone: boolean }> {
+  async #freshness(corpus: RegisteredCorpus): Promise<Freshness> {
     const { vectord, catalogd } = this.#options;
     const job_id = this.#jobs.get(corpus.name);
     const [table, job] = await Promise.all([
@@ -124,7 +120,6 @@ export class TableReader implements CorpusReader {
       at: null,
       current_snapshot_id: table?.snapshot_id ?? null,
       is_behind: true,
-      is_gone: table === undefined,
       ...(told ? { refresh: told } : {}),
     };
   }
@@ -134,10 +129,6 @@ function tableOf({ table }: RegisteredCorpus): NonNullable<CorpusDefinition["tab
   if (table === undefined)
     throw new LakeError("invalid", "A corpus of kind `table` needs `table`: its name, id and text columns.");
   return table;
-}
-
-function goneReason(corpus: RegisteredCorpus, at: string): string {
-  return `There is no table "${tableOf(corpus).name}" any more. What was read of it at ${at} is still found; delete the corpus to end that.`;
 }
 
 async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
