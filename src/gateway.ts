@@ -5,6 +5,7 @@ import { swaggerUi } from "./docs.ts";
 import { createHealth } from "./health.ts";
 import { openApi } from "./openapi.ts";
 import type { ServiceName, Target } from "./services/index.ts";
+import { exactBodies } from "./shared/exact_bodies.ts";
 import type { Door } from "./shared/http.ts";
 import type { Metrics } from "./shared/metrics.ts";
 import { problemAnswers } from "./shared/openapi_schema.ts";
@@ -51,8 +52,10 @@ export function createGateway({ target, door, metrics, services, upstreams }: Ga
     );
 
   if (is_gateway) app.get("/", ({ redirect }) => redirect("/swagger", 302), { detail: { hide: true } });
-  for (const service of services.values())
-    app.use(is_gateway ? new Elysia({ prefix, normalize: false }).use(service.routes) : service.routes);
+  for (const service of services.values()) {
+    const routes = exactBodies(service.routes);
+    app.use(is_gateway ? new Elysia({ prefix, normalize: false }).use(routes) : routes);
+  }
   const document = openApi({ app, services: services.values(), prefix, upstreams });
   return new Elysia({ normalize: false })
     .use(app)

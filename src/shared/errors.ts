@@ -109,8 +109,7 @@ export function toProblem(error: unknown, request_id: string): Problem {
   const known = error instanceof LakeError && error.code !== "internal" ? error : undefined;
   const code = known?.code ?? "internal";
   const { retry_after_s: _retry, allow: _allow, content_range: _range, ...members } = known?.details ?? {};
-  return {
-    ...members,
+  const problem = {
     type: `urn:lakehouse:problem:${code}`,
     title: TITLE[code],
     status: STATUS[code],
@@ -118,6 +117,8 @@ export function toProblem(error: unknown, request_id: string): Problem {
     code,
     request_id,
   };
+  // Once more at the end, since no further member may take their place; read first, since those may be long.
+  return { ...problem, ...members, ...problem };
 }
 
 /** The error a problem document stands for: the inverse of `toProblem`, for clients. */

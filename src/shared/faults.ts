@@ -1,12 +1,11 @@
 /** What a schema refuses, in a person's words: which member, what it must be, and what came instead. */
 import { ValueErrorType } from "@sinclair/typebox/errors";
+import { Value } from "@sinclair/typebox/value";
 import type { TSchema } from "elysia";
 import type { Fault } from "./errors.ts";
-import { bounds, suggest } from "./wording.ts";
+import { bounds, SHOWN_CHARS, shown, suggest } from "./wording.ts";
 
 const MAX_FAULTS = 50;
-/** A body may be megabytes long; of a value, a name or a path so much is said. */
-const SHOWN_CHARS = 100;
 
 /** What TypeBox tells of one fault; of a union, also the faults of each of its variants. */
 interface Refused {
@@ -28,24 +27,44 @@ interface Refusal {
 export function faultsOf(error: unknown, url: string): Fault[] {
   const { all = [], type = "body", value } = error as Refusal;
   const base = type === "property" ? parameterOf(value, url) : type === "body" ? "" : type;
+  return collect(all, base);
+}
+
+/** The faults of a value that no route judges, in the same words. @param base goes before each path */
+export function faultsIn(schema: TSchema, value: unknown, base = ""): Fault[] {
+  return collect(Value.Errors(schema, value), base);
+}
+
+/** What `Errors(value)` tells, as the end of a sentence. */
+export function sentenceOf(refused: Iterable<Refused>): string {
+  return mostTelling(collect(refused, ""));
+}
+
+function collect(all: Iterable<Refused>, base: string): Fault[] {
   const faults = new Map<string, Fault>();
-  for (const refused of all.flatMap((it) => innermost(it))) {
-    if (faults.size >= MAX_FAULTS) break;
-    const path = cut(base + (refused.path ?? ""));
-    // A member that is missing is also not of its type: the first fault says it all.
-    if (!faults.has(path)) faults.set(path, { path, message: messageFor(refused) });
-  }
+  for (const outer of all)
+    for (const refused of innermost(outer)) {
+      if (faults.size >= MAX_FAULTS) return [...faults.values()];
+      const path = cut(base + (refused.path ?? ""));
+      // A member that is missing is also not of its type: the first fault says it all.
+      if (!faults.has(path)) faults.set(path, { path, message: messageFor(refused) });
+    }
   return [...faults.values()];
 }
 
-/** What `Errors(value).First()` tells, as the end of a sentence. */
-export function sentenceOf(refused: Refused): string {
-  const [first = refused] = innermost(refused);
-  return sentence({ path: cut(first.path ?? ""), message: messageFor(first) });
+/** What to put right first, as the end of a sentence: a name that is not known is often why one is missing. */
+export function mostTelling(faults: readonly Fault[]): string {
+  const missing = faults.find(({ message }) => message === MISSING);
+  const unknown = faults.find(({ message }) => message.startsWith(UNKNOWN));
+  const told = missing === undefined ? faults.slice(0, 1) : unknown ? [unknown, missing] : [missing];
+  return told.map(sentence).join("; ") || "it does not match the schema";
 }
 
+const MISSING = "is required";
+const UNKNOWN = "is not known";
+
 /** The first fault as the end of a sentence: `query/limit must be …`, `sql is required`. */
-export function sentence({ path, message }: Fault): string {
+function sentence({ path, message }: Fault): string {
   return `${path === "" ? "the body" : path.replace(/^\//, "")} ${message}`;
 }
 
@@ -86,20 +105,73 @@ function constants({ properties = {} }: TSchema): [string, unknown][] {
     .map(([name, { const: wanted }]) => [name, wanted]);
 }
 
+/** What is wrong with it: first what no schema's type says, then what the type does. */
 function messageFor({ type, path = "", schema = {} as TSchema, value }: Refused): string {
-  if (type === ValueErrorType.ObjectRequiredProperty) return "is required";
-  if (type === ValueErrorType.ObjectAdditionalProperties) {
-    const name = path
-      .slice(path.lastIndexOf("/") + 1)
-      .replaceAll("~1", "/")
-      .replaceAll("~0", "~");
-    return `is not known${suggest(name.slice(0, SHOWN_CHARS), Object.keys(schema.properties ?? {}))}`;
+  switch (type) {
+    case ValueErrorType.ObjectRequiredProperty:
+      return MISSING;
+    case ValueErrorType.ObjectAdditionalProperties:
+      return unknownMember(lastOf(path), schema);
+    case ValueErrorType.ObjectMinProperties:
+    case ValueErrorType.ObjectMaxProperties:
+      return membersWanted(schema, value as object);
+    case ValueErrorType.ArrayUniqueItems:
+      return `must be a list in which nothing stands twice; got ${twice(value as unknown[])} twice`;
+    case ValueErrorType.StringMaxLength:
+      return `must be a text of at most ${schema.maxLength} characters; got ${shown(value)}`;
+    default:
+      return `must be ${wanted(schema)}; got ${shown(value)}`;
   }
-  return `must be ${wanted(schema)}; got ${shown(value)}`;
+}
+
+function lastOf(path: string): string {
+  return path
+    .slice(path.lastIndexOf("/") + 1)
+    .replaceAll("~1", "/")
+    .replaceAll("~0", "~");
+}
+
+/** Of a record, whose names are free within a pattern, or of an object. */
+function unknownMember(name: string, { properties, patternProperties }: TSchema): string {
+  const [pattern] = Object.keys(patternProperties ?? {});
+  if (pattern !== undefined && properties === undefined)
+    return `is no name that may stand here: it must fit ${pattern}`;
+  return `${UNKNOWN}${suggest(name.slice(0, SHOWN_CHARS), Object.keys(properties ?? {}))}`;
+}
+
+/** Too few members or too many: which are there to choose from, beside those that must be there anyway. */
+function membersWanted(schema: TSchema, value: object): string {
+  const { required = [], properties = {}, minProperties: min, maxProperties: max } = schema;
+  const choice = Object.keys(properties).filter((it) => !required.includes(it));
+  const given = Object.keys(value).filter((it) => !required.includes(it));
+  const least = Math.max(0, (min ?? 0) - required.length);
+  const most = max === undefined ? undefined : max - required.length;
+  const many =
+    least === most
+      ? `exactly ${counted(least)}`
+      : Object.keys(value).length < (min ?? 0)
+        ? `at least ${counted(least)}`
+        : `at most ${counted(most ?? choice.length)}`;
+  const beside = required.length > 0 ? `, beside ${required.join(" and ")},` : "";
+  const got = given.length > 0 ? cut(given.join(", ")) : "none of them";
+  return `must have${beside} ${many} of ${choice.join(", ")}; got ${got}`;
+}
+
+const counted = (count: number) => (count === 1 ? "one" : String(count));
+
+function twice(list: readonly unknown[]): string {
+  const seen = new Set<string>();
+  for (const it of list) {
+    const json = JSON.stringify(it);
+    if (seen.has(json)) return typeof it === "string" ? shown(it) : cut(json);
+    seen.add(json);
+  }
+  return "an item";
 }
 
 /** What a schema takes, to be put after "must be". */
 function wanted(schema: TSchema): string {
+  if (typeof schema.error === "string") return schema.error;
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return oneOf(schema.enum);
   if (schema.anyOf) return oneOfThese(schema.anyOf);
@@ -136,30 +208,23 @@ const COERCED = new Set<unknown>(["integer", "numeric", "boolean"]);
 
 const oneOf = (values: readonly unknown[]) => `one of ${values.map((it) => JSON.stringify(it)).join(", ")}`;
 
-function text({ pattern, error, description, examples, minLength, maxLength }: TSchema): string {
-  if (typeof error === "string") return error;
+function text({ pattern, description, examples, minLength, maxLength }: TSchema): string {
   if (pattern === undefined) return `a text${size(minLength, maxLength, "characters")}`;
+  if (pattern === NOT_BLANK)
+    return `a text that is not blank${maxLength === undefined ? "" : `, of at most ${maxLength} characters`}`;
   const example =
     Array.isArray(examples) && examples.length > 0 ? `as in ${JSON.stringify(examples[0])}` : "";
   if (example && description) return `${example} (${description})`;
   return example || `a text that fits: ${description ?? pattern}`;
 }
 
+const NOT_BLANK = "\\S";
+
 function size(min: number | undefined, max: number | undefined, of: string): string {
   if (min === undefined && max === undefined) return "";
   if (max === undefined) return min === 1 ? ", not empty" : ` of at least ${min} ${of}`;
   if (min === max) return ` of ${max} ${of}`;
   return min === undefined ? ` of at most ${max} ${of}` : ` of ${min} to ${max} ${of}`;
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (typeof value === "string") {
-    const end = value.length > SHOWN_CHARS ? `… (${value.length} characters)` : "";
-    return JSON.stringify(value.slice(0, SHOWN_CHARS)) + end;
-  }
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  return typeof value === "object" && value !== null ? "an object" : String(value);
 }
 
 function cut(path: string): string {

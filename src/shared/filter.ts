@@ -1,6 +1,6 @@
 /** Filters on metadata: judged once, then asked of each item. */
-import { Value } from "@sinclair/typebox/value";
 import { LakeError } from "./errors.ts";
+import { faultsIn, mostTelling } from "./faults.ts";
 import {
   type Clause,
   type Condition,
@@ -61,8 +61,7 @@ function readTree(filter: Filter, path: string, depth: number): FilterTree {
 }
 
 function readClause(clause: Clause, path: string, depth: number): FilterTree | Question {
-  if (typeof clause === "object" && clause !== null && !("key" in clause))
-    return readTree(clause, path, depth + 1);
+  if (isFilter(clause)) return readTree(clause, path, depth + 1);
   refuse(ConditionSchema, clause, path);
   const { key } = clause as Condition;
   const test = readTest(clause as Condition);
@@ -70,11 +69,16 @@ function readClause(clause: Clause, path: string, depth: number): FilterTree | Q
 }
 
 function refuse(schema: typeof FilterSchema | typeof ConditionSchema, value: unknown, path: string): void {
-  const fault = Value.Errors(schema, value).First();
-  if (fault)
-    throw new LakeError("invalid", `${path}${fault.path} is not valid: ${fault.message}.`, {
-      errors: [{ path: `${path}${fault.path}`, message: fault.message }],
-    });
+  const errors = faultsIn(schema, value, path);
+  if (errors.length > 0)
+    throw new LakeError("invalid", `The filter is not valid: ${mostTelling(errors)}`, { errors });
+}
+
+/** A clause with neither a key nor a filter's member is a condition whose key was forgotten or misspelt. */
+function isFilter(clause: Clause): clause is Filter {
+  if (typeof clause !== "object" || clause === null || "key" in clause) return false;
+  const names = Object.keys(clause);
+  return names.length === 0 || names.some((it) => it in FilterSchema.properties);
 }
 
 function readTest({ match, any, range, exists: wanted, is_null }: Condition): Test {

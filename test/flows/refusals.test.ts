@@ -82,7 +82,9 @@ inBothCompositions("a refusal", (start) => {
       { path: "query/limt", message: 'is not known (did you mean "limit"?)' },
     ]);
     const sql = await refusal("/v1/sql", post({ limit: 5 }));
-    expect(sql.detail).toBe(`${REFUSED}sql is required`);
+    expect(sql.detail).toBe(
+      `${REFUSED}limit is not known (known: sql, params, as_of, max_rows, timeout_ms); sql is required`,
+    );
     expect(sql.errors).toEqual([
       { path: "/sql", message: "is required" },
       { path: "/limit", message: "is not known (known: sql, params, as_of, max_rows, timeout_ms)" },

@@ -1,6 +1,6 @@
 /** The shapes of catalogd's requests on the wire. */
 import { t } from "elysia";
-import { TABLE_NAME } from "../../shared/wording.ts";
+import { SNAPSHOT_ID, TABLE_NAME } from "../../shared/wording.ts";
 import { NAME_PATTERN } from "./names.ts";
 import { PAGE_LIMIT, PAGE_LIMIT_MAX } from "./views.ts";
 
@@ -231,7 +231,11 @@ export const RollbackBody = t.Object(
   {
     ...choiceMembers,
     base_snapshot_id: t.Optional(
-      t.String({ pattern: "^\\d{1,19}$", description: "409 where the table is at another." }),
+      t.String({
+        pattern: "^\\d{1,19}$",
+        error: SNAPSHOT_ID,
+        description: "409 where the table is at another.",
+      }),
     ),
   },
   strict,

@@ -1,13 +1,14 @@
 /** Wire shapes of corpora. */
 import { type Static, t } from "elysia";
+import { INDEX_NAME, TABLE_NAME } from "../../shared/wording.ts";
 
 export const LIST_LIMIT = 100;
 export const LIST_LIMIT_MAX = 1000;
 const MAX_DESCRIPTION_CHARS = 1000;
 const MAX_TAGS = 64;
 const MAX_COLUMNS = 256;
-const INDEX_NAME = "^[a-z0-9][a-z0-9_-]{0,127}$";
-const TABLE_NAME = "^([A-Za-z_][A-Za-z0-9_]{0,127}\\.)?[A-Za-z_][A-Za-z0-9_]{0,127}$";
+const INDEX_PATTERN = "^[a-z0-9][a-z0-9_-]{0,127}$";
+const TABLE_PATTERN = "^([A-Za-z_][A-Za-z0-9_]{0,127}\\.)?[A-Za-z_][A-Za-z0-9_]{0,127}$";
 
 /** A string and a pattern, not a union: what is refused is then told with what is wanted. */
 export const oneOf = <T extends string>(values: readonly T[], description: string) =>
@@ -36,7 +37,11 @@ const PathwayPart = t.Object(
 );
 const TablePart = t.Object(
   {
-    name: t.String({ pattern: TABLE_NAME, description: "the table, `[namespace.]table`" }),
+    name: t.String({
+      pattern: TABLE_PATTERN,
+      error: TABLE_NAME,
+      description: "the table, `[namespace.]table`",
+    }),
     id: label("the column whose value is a hit's id: a key of the table"),
     text: label("the column of texts"),
     metadata: t.Optional(
@@ -55,7 +60,8 @@ const members = {
   kind: oneOf(KINDS, "index: a vector index; pathway: an agent's memory; table: a lake table's texts"),
   index: t.Optional(
     t.String({
-      pattern: INDEX_NAME,
+      pattern: INDEX_PATTERN,
+      error: INDEX_NAME,
       description: "of kind `index`: the vector index, which has a model, so that texts can be looked for",
     }),
   ),

@@ -30,7 +30,6 @@ export const MatrixSearchBody = t.Object(
       minLength: 1,
       maxLength: MAX_QUERY_CHARS,
       pattern: "\\S",
-      error: "a text that is not blank",
       description: "what is looked for, in words",
     }),
     corpora: t.Optional(

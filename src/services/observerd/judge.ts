@@ -37,10 +37,10 @@ export function refuseImpossibleTime(timestamp: string): void {
 export function judge(value: unknown, by_service: boolean): ObservedOp {
   if (value instanceof LakeError) throw value;
   if (by_service && sourceOf(value) === GATEWAY_SOURCE) {
-    if (!reported.Check(value)) throw fault(reported.Errors(value).First());
+    if (!reported.Check(value)) throw fault(reported.Errors(value));
     return value as unknown as ObservedOp;
   }
-  if (!observed.Check(value)) throw fault(observed.Errors(value).First());
+  if (!observed.Check(value)) throw fault(observed.Errors(value));
   return value as ObservedOp;
 }
 
@@ -55,6 +55,6 @@ export function adopt(value: object, seq: number): StoredOp | undefined {
   return complete(value as ObservedOp, id, timestamp, source);
 }
 
-function fault(refused: Parameters<typeof sentenceOf>[0] = {}): LakeError {
+function fault(refused: Parameters<typeof sentenceOf>[0]): LakeError {
   return new LakeError("invalid", `The operation is not valid: ${sentenceOf(refused)}`);
 }

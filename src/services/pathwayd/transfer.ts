@@ -78,8 +78,8 @@ export function exportLines(traces: Traces): ReadableStream<Uint8Array> {
 export function readLine(text: string, limits: Limits & { max_versions: number }): HistoryLine {
   const line = parseJson(text, "it");
   if (!Line.Check(line)) {
-    const fault = Line.Errors(line).First() ?? {};
-    throw new LakeError("invalid", `it is no trace as an export writes it: ${sentenceOf(fault)}`);
+    const why = sentenceOf(Line.Errors(line));
+    throw new LakeError("invalid", `it is no trace as an export writes it: ${why}`);
   }
   // The last update may still be followed by what ends the trace.
   if ((line.versions.at(-1)?.version ?? 0) > limits.max_versions + 1)

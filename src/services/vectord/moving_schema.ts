@@ -1,5 +1,6 @@
 /** The wire shape of snapshots and restores. */
 import { type Static, t } from "elysia";
+import { INDEX_NAME } from "../../shared/wording.ts";
 import { IndexSchema, NAME_PATTERN } from "./schema.ts";
 
 /** Keys of snapshots in storaged begin so. */
@@ -26,7 +27,11 @@ export const RestoreBody = t.Object(
   {
     key: SnapshotKey,
     name: t.Optional(
-      t.String({ pattern: NAME_PATTERN, description: "by default the one that it was taken of" }),
+      t.String({
+        pattern: NAME_PATTERN,
+        error: INDEX_NAME,
+        description: "by default the one that it was taken of",
+      }),
     ),
     replace: t.Optional(
       t.Boolean({

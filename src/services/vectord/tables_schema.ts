@@ -1,7 +1,7 @@
 /** Indexes as tables: Parquet out and in, and the columns of a lake table in, as jobs. */
 import { type Static, t } from "elysia";
 import type { JobState } from "../../shared/jobs.ts";
-import { TABLE_NAME } from "../../shared/wording.ts";
+import { SNAPSHOT_ID, TABLE_NAME } from "../../shared/wording.ts";
 
 export const PARQUET = "application/vnd.apache.parquet";
 const MAX_METADATA_COLUMNS = 256;
@@ -48,7 +48,9 @@ export const fromTableBody = <Settings extends ReturnType<typeof t.Object>>(sett
           uniqueItems: true,
         }),
       ),
-      snapshot_id: t.Optional(t.String({ pattern: "^-?\\d{1,19}$", description: "the newest by default" })),
+      snapshot_id: t.Optional(
+        t.String({ pattern: "^-?\\d{1,19}$", error: SNAPSHOT_ID, description: "the newest by default" }),
+      ),
       as_of: t.Optional(t.String({ maxLength: 64, description: "the snapshot of this time (RFC 3339)" })),
       remove_missing: t.Optional(
         t.Boolean({

@@ -88,9 +88,10 @@ export interface Lying {
   readonly norm: number;
 }
 
-/** Of two vectors with their norms; 0 where one of them is all zeros. */
+/** Of two vectors with their norms; 0 where one of them is all zeros. Within −1 and 1, which rounding oversteps. */
 export function cosineOf(a: Float32Array, a_norm: number, { block, from, norm }: Lying): number {
-  return a_norm === 0 || norm === 0 ? 0 : dotProduct(a, block, from) / (a_norm * norm);
+  if (a_norm === 0 || norm === 0) return 0;
+  return Math.max(-1, Math.min(1, dotProduct(a, block, from) / (a_norm * norm)));
 }
 
 /** cosine: 1 − cos; l2: the Euclidean distance; dot: the product, negated. */
