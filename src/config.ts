@@ -118,6 +118,7 @@ function wanted(schema: TSchema, got: unknown): string {
   if (schema.anyOf)
     return `be one of ${schema.anyOf.map((it: TSchema) => JSON.stringify(it.const)).join(", ")} (got ${shown})`;
   if (schema.is_secret) return `be ${schema.description}`;
+  if (schema.form && typeof got === "string") return `be ${schema.form} (got ${shown})`;
   if (schema.pattern && typeof got === "string") return `match ${schema.pattern} (got ${shown})`;
   if (schema.minItems !== undefined && Array.isArray(got)) return `name at least one (got ${shown})`;
   return `be ${TYPE_NAMES[schema.type as string] ?? "left out"} (got ${shown})`;
@@ -139,7 +140,7 @@ function crossCheck(config: Static<typeof ConfigSchema>): void {
     throw new ConfigError(
       `ingestd.process_limit_mib must be above ingestd.memory_limit_mib (got ${config.ingestd.process_limit_mib} and ${config.ingestd.memory_limit_mib})`,
     );
-  refuseModels(config.embedd);
+  refuseModels(config.embedd, config.pathwayd.model);
   if (config.queryd.process_limit_mib <= config.queryd.memory_limit_mib)
     throw new ConfigError(
       `queryd.process_limit_mib must be above queryd.memory_limit_mib (got ${config.queryd.process_limit_mib} and ${config.queryd.memory_limit_mib})`,
@@ -149,7 +150,8 @@ function crossCheck(config: Static<typeof ConfigSchema>): void {
 /** The built-in model's name; the settings can't import it from the service. */
 const BUILT_IN = ConfigSchema.properties.embedd.properties.default_model.default;
 
-function refuseModels(embedd: Static<typeof ConfigSchema>["embedd"]): void {
+/** @param memory the model of memory's index; "" for the default one */
+function refuseModels(embedd: Static<typeof ConfigSchema>["embedd"], memory: string): void {
   const { models, default_model, max_texts, queue, timeout_ms, provider_timeout_ms } = embedd;
   const names = new Set<string>([BUILT_IN]);
   for (const { name, provider, url, path } of models) {
@@ -160,10 +162,12 @@ function refuseModels(embedd: Static<typeof ConfigSchema>["embedd"]): void {
     if ((provider === "onnx" ? path : url) === undefined)
       throw new ConfigError(`embedd.models: "${name}" of ${provider} must have a ${needed} (got none)`);
   }
-  if (!names.has(default_model))
-    throw new ConfigError(
-      `embedd.default_model must name a model of embedd.models or "${BUILT_IN}" (got "${default_model}")`,
-    );
+  for (const [key, model] of [
+    ["embedd.default_model", default_model],
+    ["pathwayd.model", memory || BUILT_IN],
+  ] as const)
+    if (!names.has(model))
+      throw new ConfigError(`${key} must name a model of embedd.models or "${BUILT_IN}" (got "${model}")`);
   if (queue < max_texts)
     throw new ConfigError(`embedd.queue must be at least embedd.max_texts (got ${queue} and ${max_texts})`);
   if (timeout_ms < provider_timeout_ms)

@@ -35,7 +35,13 @@ const Key = Type.Object(
       description: "the key's SHA-256, as 64 hex digits in lower case",
       is_secret: true,
     }),
-    scopes: Type.Array(Type.String({ pattern: "^(\\*|[a-z_]+:(read|write))$" }), { minItems: 1 }),
+    scopes: Type.Array(
+      Type.String({
+        pattern: "^(\\*|[a-z_]+:(read|write))$",
+        form: '"*", or a service with :read or :write, as in "vectord:read"',
+      }),
+      { minItems: 1 },
+    ),
   },
   { additionalProperties: false },
 );

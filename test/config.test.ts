@@ -91,6 +91,10 @@ describe("a configuration", () => {
       'keys: the scope "querd:read" of "a" names no service (did you mean "queryd"?)',
     ],
     [
+      `[[keys]]\nname = "a"\nsha256 = "${KEY.sha256}"\nscopes = ["vectord:reed"]`,
+      'keys.0.scopes.0 must be "*", or a service with :read or :write, as in "vectord:read" (got "vectord:reed")',
+    ],
+    [
       `[[keys]]\nname = "a"\nsha256 = "${KEY.sha256}"\nscopes = []`,
       "keys.0.scopes must name at least one (got [])",
     ],
@@ -125,6 +129,10 @@ describe("a configuration", () => {
     [
       '[embedd]\ndefault_model = "b"',
       'embedd.default_model must name a model of embedd.models or "lakehouse-static-en-v1" (got "b")',
+    ],
+    [
+      '[pathwayd]\nmodel = "nope"',
+      'pathwayd.model must name a model of embedd.models or "lakehouse-static-en-v1" (got "nope")',
     ],
     ["[embedd]\nqueue = 5", "embedd.queue must be at least embedd.max_texts (got 5 and 2048)"],
     [

@@ -88,7 +88,7 @@ export const registry = [
   entry({
     name: "embedd",
     about: "Text to vectors: a built-in model, and those of Ollama, OpenAI's API and ONNX.",
-    prefixes: ["embed", "embeddings"],
+    prefixes: ["embed", "embeddings", "models"],
     needs: [],
     create: createEmbedd,
     client: createEmbeddClient,

@@ -215,7 +215,7 @@ export class Edge {
   refuse(trace: Trace, error: unknown): Response {
     // It was refused before it was looked at.
     if (trace.request_id === "") trace.request_id = newRequestId();
-    return this.finish(trace, problemResponse(error, trace.request_id, this.#options.log));
+    return this.finish(trace, problemResponse(error, trace.request_id, this.#options.log, trace.path));
   }
 
   #finish(trace: Trace, response: Response): Response {

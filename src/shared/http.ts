@@ -60,6 +60,7 @@ export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes:
           isTooDeep(error) ? TOO_DEEP : translate(error, code, request),
           request_ids.get(request) ?? "",
           log,
+          new URL(request.url).pathname,
         ),
       )
   );

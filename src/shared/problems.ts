@@ -1,13 +1,17 @@
 /** Problem documents on the wire (RFC 9457): of our own errors, and of those the framework makes. */
 import { LakeError, messageOf, toProblem } from "./errors.ts";
-import { faultsOf, sentence } from "./faults.ts";
+import { faultsOf, mostTelling } from "./faults.ts";
 import type { Log } from "./log.ts";
+import { forReaderAt } from "./openai_error.ts";
 
 export const PROBLEM_JSON = "application/problem+json";
 
-/** The answer to a failed request; what the client may not see of it goes to the log. */
-export function problemResponse(error: unknown, request_id: string, log: Log): Response {
-  const problem = toProblem(error, request_id);
+/**
+ * The answer to a failed request; what the client may not see of it goes to the log.
+ * @param path of the request, since some are called by clients that read problems otherwise
+ */
+export function problemResponse(error: unknown, request_id: string, log: Log, path = ""): Response {
+  const problem = forReaderAt(path, toProblem(error, request_id));
   if (problem.status >= 500) {
     const err = {
       message: messageOf(error),
@@ -48,9 +52,7 @@ export function translate(error: unknown, code: string | number, request: Reques
         `Send the body with Content-Type: application/json (got ${content_type ?? "none"}).`,
         { errors: faults },
       );
-    const first = faults[0];
-    const where = first ? sentence(first) : "it does not match the schema";
-    return new LakeError("invalid", `The request is not valid: ${where}`, { errors: faults });
+    return new LakeError("invalid", `The request is not valid: ${mostTelling(faults)}`, { errors: faults });
   }
   return error;
 }

@@ -83,8 +83,33 @@ inBothCompositions("OpenAI's client", (start) => {
     });
     const answer = await client(house, key).embeddings.create({ model: MODEL_NAME, input: "x" });
     expect(answer.data).toHaveLength(1);
-    expect((await refusalOf(client(house).embeddings.create({ model: MODEL_NAME, input: "x" }))).status).toBe(
-      401,
-    );
+    const stranger = await refusalOf(client(house).embeddings.create({ model: MODEL_NAME, input: "x" }));
+    expect(stranger).toMatchObject({
+      status: 401,
+      message: "401 The key is not known here.",
+      type: "invalid_request_error",
+      code: "invalid_api_key",
+    });
+  });
+
+  test("is told which scope its key lacks", async () => {
+    const { key, sha256 } = createKey("bot");
+    const house = await start({
+      LAKEHOUSE_KEYS: JSON.stringify([{ name: "bot", sha256, scopes: ["queryd:read"] }]),
+    });
+    const { embeddings, models } = client(house, key);
+    const message = '403 The key "bot" lacks the scope embedd:read.';
+    const refusals = [
+      embeddings.create({ model: MODEL_NAME, input: "x" }),
+      models.list().then(() => undefined),
+    ];
+    for (const call of refusals)
+      expect(await refusalOf(call)).toMatchObject({ status: 403, message, code: "forbidden" });
+  });
+
+  test("lists the models", async () => {
+    const listed = [];
+    for await (const model of client(await start()).models.list()) listed.push(model);
+    expect(listed).toEqual([{ id: MODEL_NAME, object: "model", created: 0, owned_by: "built-in" }]);
   });
 });

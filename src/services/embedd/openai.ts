@@ -2,6 +2,7 @@
 import { Value } from "@sinclair/typebox/value";
 import { type Static, t } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
+import { faultsIn, mostTelling } from "../../shared/faults.ts";
 import type { Embedd, Embedded } from "./schema.ts";
 import { vectorsAsJson } from "./wire.ts";
 
@@ -25,6 +26,27 @@ export const EmbeddingsBody = t.Object(
 
 export type EmbeddingsBody = Static<typeof EmbeddingsBody>;
 
+export const ModelsList = t.Object({
+  object: t.Literal("list"),
+  data: t.Array(
+    t.Object({
+      id: t.String({ description: "its name" }),
+      object: t.Literal("model"),
+      created: t.Integer({ description: "always 0: a model's age is not known here" }),
+      owned_by: t.String({ description: "its provider" }),
+    }),
+  ),
+});
+
+/** The models in OpenAI's shape. */
+export async function modelsList(embedd: Embedd): Promise<Static<typeof ModelsList>> {
+  const { models } = await embedd.models();
+  return {
+    object: "list",
+    data: models.map(({ name, provider }) => ({ id: name, object: "model", created: 0, owned_by: provider })),
+  };
+}
+
 export const EmbeddingsAnswer = t.Object({
   object: t.Literal("list"),
   data: t.Array(
@@ -38,18 +60,11 @@ export const EmbeddingsAnswer = t.Object({
   usage: t.Object({ prompt_tokens: t.Integer(), total_tokens: t.Integer() }),
 });
 
-/**
- * Answers one body with the JSON text of `EmbeddingsAnswer`.
- * @throws LakeError whose details hold OpenAI's `error` as well, which its clients show
- */
+/** Answers one body with the JSON text of `EmbeddingsAnswer`. @throws LakeError invalid, or embedd's */
 export async function embeddings(embedd: Embedd, given: unknown, signal: AbortSignal): Promise<string> {
-  try {
-    const { input, model, dimensions, encoding_format = "float" } = checked(given);
-    const texts = typeof input === "string" ? [input] : input;
-    return await written(await embedd.embed({ texts, model, dimensions, signal }), encoding_format);
-  } catch (error) {
-    throw error instanceof LakeError ? withOpenAiError(error) : error;
-  }
+  const { input, model, dimensions, encoding_format = "float" } = checked(given);
+  const texts = typeof input === "string" ? [input] : input;
+  return written(await embedd.embed({ texts, model, dimensions, signal }), encoding_format);
 }
 
 function checked(given: unknown): EmbeddingsBody {
@@ -58,13 +73,13 @@ function checked(given: unknown): EmbeddingsBody {
   const first = Array.isArray(input) ? input[0] : undefined;
   if (typeof first === "number" || Array.isArray(first))
     throw refusal("/input", "holds token ids, and each model has tokens of its own; send texts");
-  const fault = Value.Errors(EmbeddingsBody, given).First();
-  if (fault?.path.startsWith("/input")) throw refusal("/input", "must be a text or a list of texts");
-  throw refusal(fault?.path ?? "", fault?.message ?? "does not match the schema");
+  const errors = faultsIn(EmbeddingsBody, given);
+  if (errors[0]?.path.startsWith("/input")) throw refusal("/input", "must be a text or a list of texts");
+  throw new LakeError("invalid", `The request is not valid: ${mostTelling(errors)}`, { errors });
 }
 
 function refusal(path: string, message: string): LakeError {
-  return new LakeError("invalid", `The request is not valid: ${path || "the body"} ${message}.`, {
+  return new LakeError("invalid", `The request is not valid: ${path} ${message}.`, {
     errors: [{ path, message }],
   });
 }
@@ -78,18 +93,4 @@ async function written(
   );
   const usage = `{"prompt_tokens":${tokens},"total_tokens":${tokens}}`;
   return `{"object":"list","data":[${data.join(",")}],"model":${JSON.stringify(model)},"usage":${usage}}`;
-}
-
-/** OpenAI's clients read `error` of the body and nothing else; beside it stands our problem document. */
-function withOpenAiError(error: LakeError): LakeError {
-  const { code, message, details } = error;
-  const is_callers = code === "invalid" || code === "not_found";
-  const param = details.errors?.[0]?.path.split("/")[1];
-  const openai_error = {
-    message,
-    type: is_callers ? "invalid_request_error" : code === "queue_full" ? "rate_limit_error" : "server_error",
-    param: code === "not_found" ? "model" : (param?.replace("texts", "input") ?? null),
-    code: code === "not_found" ? "model_not_found" : code,
-  };
-  return new LakeError(code, message, { ...details, error: openai_error }, error.cause);
 }

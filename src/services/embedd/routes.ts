@@ -1,7 +1,7 @@
 /** Paths of embedd. */
 import { Elysia } from "elysia";
 import { type Door, describe } from "../../shared/http.ts";
-import { EmbeddingsAnswer, EmbeddingsBody, embeddings } from "./openai.ts";
+import { EmbeddingsAnswer, EmbeddingsBody, embeddings, ModelsList, modelsList } from "./openai.ts";
 import { EmbedAnswer, EmbedBody, type Embedd, MatchAnswer, MatchBody, ModelsAnswer } from "./schema.ts";
 import { vectorsAsJson } from "./wire.ts";
 
@@ -99,9 +99,28 @@ export function embeddRoutes(embedd: Embedd, door: Door) {
         problems: [401, 403],
       }),
     })
+    .get("/models", () => modelsList(embedd), {
+      ...door.needs("embedd:read"),
+      detail: describe({
+        service,
+        summary: "List the models, as OpenAI's API does",
+        description: "The models of GET /embed/models in OpenAI's shape, for its clients.",
+        answers: {
+          200: {
+            description: "All of them",
+            schema: ModelsList,
+            example: {
+              object: "list",
+              data: [{ id: "lakehouse-static-en-v1", object: "model", created: 0, owned_by: "built-in" }],
+            },
+          },
+        },
+        problems: [401, 403],
+      }),
+    })
     .post(
       "/embeddings",
-      // Checked by hand: what the framework refuses would lack the `error` that OpenAI's clients show.
+      // Checked by hand, to say of token ids why they are refused.
       async ({ body, request }) => json(await embeddings(embedd, body, request.signal)),
       {
         ...door.needs("embedd:read"),

@@ -10,7 +10,6 @@ const Model = t.Optional(
 );
 const Truncate = t.Optional(
   t.Boolean({
-    default: false,
     description: "Cut texts that are too long, and tell which in `truncated`; otherwise they are refused.",
   }),
 );
