@@ -106,7 +106,7 @@ inBothCompositions("vectord moves", (start) => {
 
     expect(await calls.tryRestore<Problem>({ key: KEY, name: "twin" })).toMatchObject({
       status: 409,
-      body: { code: "conflict" },
+      body: { code: "conflict", detail: expect.stringContaining("replace: true") },
     });
     expect(idsOf(await everything("twin"))).toContain("new");
     const again = await calls.tryRestore({ key: KEY, name: "twin", replace: true });

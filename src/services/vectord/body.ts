@@ -1,6 +1,7 @@
 /** The body of a batch, counted while it arrives and left for a Worker to read. */
 import { LakeError } from "../../shared/errors.ts";
 import type { Batch } from "./schema.ts";
+import { PARQUET } from "./tables_schema.ts";
 
 const FORMATS = new Map<string, "json" | "ndjson">([
   ["application/json", "json"],
@@ -20,7 +21,7 @@ export async function readBatch(
   if (format === undefined)
     throw new LakeError(
       "invalid",
-      `Send {"items": […]} as application/json, or a line for each item as application/x-ndjson (got "${content_type}").`,
+      `Send {"items": […]} as application/json, a line for each item as application/x-ndjson, or a Parquet file as ${PARQUET} (got "${content_type}").`,
     );
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -3,7 +3,7 @@ import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { Manifest } from "./archive.ts";
 import { embedAll, queryVector, refuseDimension, shapeOf } from "./embed.ts";
-import { Indexes, type Known, noIndex, refuseItems, refuseReserved } from "./indexes.ts";
+import { Indexes, type Known, refuseItems, refuseReserved } from "./indexes.ts";
 import type { Line } from "./line.ts";
 import type { Moving } from "./moving.ts";
 import type { Restored, RestoreQuery, Snapshot, SnapshotQuery, VectorMoves } from "./moving_schema.ts";
@@ -137,7 +137,7 @@ export class Vectors implements VectorItems, VectorMoves {
   async drop(name: string): Promise<void> {
     // What is just being copied goes first: half a copy would be none.
     await this.#indexes.inTurn(name, async () => {
-      if (!this.#indexes.names().includes(name)) throw noIndex(name);
+      if (!this.#indexes.names().includes(name)) throw this.#indexes.none(name);
       await this.#indexes.alone(name, () => this.#drop(name));
     });
   }
@@ -290,7 +290,8 @@ export class Vectors implements VectorItems, VectorMoves {
     const judge = (manifest: Manifest) => {
       const target = name ?? manifest.name;
       if (query.without_reserved) refuseReserved(target);
-      if (!query.replace || !this.#indexes.has(target)) this.#indexes.refuseNew(target);
+      if (!query.replace || !this.#indexes.has(target))
+        this.#indexes.refuseNew(target, " Restore it with `replace: true`, or under another name.");
       refuseDimension(manifest.settings.dimension, this.#options.max_dimension);
       refuseItems(target, manifest.items, this.#options.max_index_items);
     };

@@ -1,5 +1,6 @@
 /** Which indexes there are, which can't be used and why, and which are just being made, replaced or removed. */
 import { LakeError } from "../../shared/errors.ts";
+import { suggestNear } from "../../shared/wording.ts";
 import { RESERVED } from "./schema.ts";
 
 /** An index that can be used. */
@@ -25,7 +26,7 @@ export class Indexes {
   /** @throws LakeError not_found, unavailable */
   get(name: string): Known {
     const it = this.#entries.get(name);
-    if (!it) throw noIndex(name);
+    if (!it) throw this.none(name);
     if ("model" in it) return it;
     if (this.#busy.has(name))
       throw new LakeError("unavailable", `Index "${name}" is just being replaced; try again soon.`, {
@@ -58,6 +59,15 @@ export class Indexes {
     );
   }
 
+  /** That there is none by this name, and which one may have been meant; the lake's own are nobody's to ask for. */
+  none(name: string): LakeError {
+    const near = suggestNear(
+      name,
+      this.names().filter((it) => !it.startsWith(RESERVED)),
+    );
+    return new LakeError("not_found", `There is no index "${name}"${near}.`);
+  }
+
   set(name: string, it: Known): void {
     this.#entries.set(name, it);
   }
@@ -70,9 +80,9 @@ export class Indexes {
     this.#entries.delete(name);
   }
 
-  /** @throws LakeError conflict, resource_limit */
-  refuseNew(name: string): void {
-    if (this.has(name)) throw new LakeError("conflict", `There is an index "${name}" already.`);
+  /** @param instead what else can be asked for where there is one @throws LakeError conflict, resource_limit */
+  refuseNew(name: string, instead = ""): void {
+    if (this.has(name)) throw new LakeError("conflict", `There is an index "${name}" already.${instead}`);
     if (this.#entries.size + this.#busy.size >= this.#max)
       throw new LakeError(
         "resource_limit",
@@ -114,10 +124,6 @@ export class Indexes {
       else this.#turns.set(name, { last: newest, count: left - 1 });
     }
   }
-}
-
-export function noIndex(name: string): LakeError {
-  return new LakeError("not_found", `There is no index "${name}".`);
 }
 
 /** @throws LakeError forbidden */

@@ -151,24 +151,25 @@ export class Rows {
   }
 
   #judge([id, vector, text, metadata, members, expires]: Row, { settings, limits }: ReadRows): JudgedItem {
-    const row = ++this.#read;
+    const where = `row ${++this.#read}`;
     try {
       const value = {
         id,
         ...(vector === null ? {} : { vector: vector.items }),
         text,
-        metadata: metadataOf(metadata, members),
+        metadata: metadataOf(metadata, members, where),
         expires_at: typeof expires === "number" ? new Date(expires).toISOString() : expires,
       };
-      return judgeItem(value, 0, settings, limits);
+      return judgeItem(value, where, settings, limits);
     } catch (error) {
-      throw new LakeError("invalid", messageOf(error).replace(/^item 0/, `row ${row}`));
+      if (error instanceof LakeError) throw error;
+      throw new LakeError("invalid", `${where}: ${messageOf(error)}`);
     }
   }
 }
 
 /** Members of the column `metadata` go before columns of the same name. */
-function metadataOf(metadata: string | null, members: string | null): unknown {
+function metadataOf(metadata: string | null, members: string | null, where: string): unknown {
   if (metadata === null && members === null) return null;
   const others = members === null ? {} : (JSON.parse(members) as object);
   if (metadata === null) return others;
@@ -176,7 +177,7 @@ function metadataOf(metadata: string | null, members: string | null): unknown {
   try {
     own = JSON.parse(metadata);
   } catch {
-    throw new LakeError("invalid", "item 0: metadata: is not valid JSON.");
+    throw new LakeError("invalid", `${where}: metadata: is not valid JSON.`);
   }
   return typeof own === "object" && own !== null && !Array.isArray(own) ? { ...others, ...own } : own;
 }
@@ -228,7 +229,7 @@ async function guarded<T>(is_table: boolean, work: () => Promise<T>): Promise<T>
       throw error;
     const why = firstLine(error)
       .replace(/^[A-Z][A-Za-z ]* Error: /, "")
-      .replace(/'[^']*\/[^']*'|"[^"]*\/[^"]*"/g, "it");
+      .replace(/(?:file )?(?:'[^']*\/[^']*'|"[^"]*\/[^"]*")/g, "it");
     if (is_table) throw new LakeError("unavailable", "A data file of the table could not be read.", {}, why);
     throw new LakeError("invalid", `The file can't be read as Parquet: ${why}`);
   }
