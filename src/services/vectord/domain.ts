@@ -3,7 +3,7 @@ import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { Manifest } from "./archive.ts";
 import { embedAll, queryVector, refuseDimension, shapeOf } from "./embed.ts";
-import { Indexes, type Known, refuseItems, refuseReserved } from "./indexes.ts";
+import { Indexes, type Known, OR_REPLACE, refuseItems, refuseReserved } from "./indexes.ts";
 import type { Line } from "./line.ts";
 import type { Moving } from "./moving.ts";
 import type { Restored, RestoreQuery, Snapshot, SnapshotQuery, VectorMoves } from "./moving_schema.ts";
@@ -290,8 +290,7 @@ export class Vectors implements VectorItems, VectorMoves {
     const judge = (manifest: Manifest) => {
       const target = name ?? manifest.name;
       if (query.without_reserved) refuseReserved(target);
-      if (!query.replace || !this.#indexes.has(target))
-        this.#indexes.refuseNew(target, " Restore it with `replace: true`, or under another name.");
+      if (!query.replace || !this.#indexes.has(target)) this.#indexes.refuseNew(target, OR_REPLACE);
       refuseDimension(manifest.settings.dimension, this.#options.max_dimension);
       refuseItems(target, manifest.items, this.#options.max_index_items);
     };

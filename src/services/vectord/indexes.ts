@@ -12,6 +12,9 @@ type Entry = Known | { readonly unfit: string };
 /** Snapshots, erasures and the like of one index that may wait for each other. */
 const MAX_TURNS = 64;
 
+/** What else a restore can ask for where the name is taken. */
+export const OR_REPLACE = " Restore it with `replace: true`, or under another name.";
+
 export class Indexes {
   readonly #max: number;
   readonly #entries = new Map<string, Entry>();
