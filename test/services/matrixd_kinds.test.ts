@@ -60,6 +60,10 @@ inBothCompositions("matrixd's kinds of corpora", (start) => {
     expect(coffee.results[0]?.id).toBe("3");
 
     expect(await settled("desk")).not.toHaveProperty("reason");
+    expect((await fetch(`${house.url}/v1/catalog/dataset/tickets`, { method: "DELETE" })).status).toBe(204);
+    const left = (await calls.send<CorpusInfo>("GET", "/corpora/desk")).body;
+    const reason = expect.stringContaining("table is not there any more");
+    expect(left).toMatchObject({ state: "ready", items: 3, reason, freshness: { is_behind: true } });
     expect((await calls.send("DELETE", "/corpora/desk")).status).toBe(204);
     expect((await calls.send("POST", "/search", { query: "coffee", corpora: ["desk"] })).status).toBe(404);
   }, 60_000);

@@ -10,6 +10,7 @@ import type { RegisteredCorpus } from "./store.ts";
 
 /** Names of indexes that only this lake's services use begin with an underscore. */
 const PREFIX = "_matrix_";
+const TABLE_GONE = "The table is not there any more; its texts are searched as they were read last.";
 
 export interface TableReaderOptions {
   readonly vectord: Vectord;
@@ -49,10 +50,12 @@ export class TableReader implements CorpusReader {
     const [index, freshness] = await Promise.all([this.#index(corpus.name), this.#freshness(corpus)]);
     const { refresh } = freshness;
     const is_running = refresh !== undefined && refresh.error === undefined && refresh.status !== "done";
-    if (index?.source)
+    if (index?.source) {
+      const is_gone = freshness.current_snapshot_id === null && index.source.snapshot_id !== null;
       return {
         state: is_running || index.state !== "ready" ? "building" : "ready",
         items: index.items,
+        ...(is_gone ? { reason: TABLE_GONE } : {}),
         ...(index.model === null ? {} : { model: index.model }),
         freshness: {
           ...freshness,
@@ -61,6 +64,7 @@ export class TableReader implements CorpusReader {
           is_behind: index.source.snapshot_id !== freshness.current_snapshot_id,
         },
       };
+    }
     if (is_running) return { state: "building", items: index?.items ?? 0, freshness };
     const reason = refresh?.error ?? "The table was not read to its end; refresh the corpus.";
     return { state: "unavailable", reason, items: index?.items ?? null, freshness };
