@@ -18,7 +18,8 @@ import type { Shelf } from "./shelf.ts";
 import { normOf } from "./vectors.ts";
 
 const LINK_BYTES = 5;
-/** Vectors added in one go: what a search may have to wait for. */
+/** How long the graph grows before searches have their turn, however many there are: a load must go on, too. */
+const STEP_MS = 1.5;
 const STEP_VECTORS = 2;
 /** The graph is built anew once it holds this many masked vectors, and as many as a part of it. */
 const MASKED_MIN = 1000;
@@ -105,9 +106,10 @@ export class Graph {
 
   /** Does a small piece of what is to be done. @returns whether anything is left to do */
   step(): boolean {
-    if (this.#now.waiting.length > 0) this.#grow(this.#now);
+    const until_ms = performance.now() + STEP_MS;
+    if (this.#now.waiting.length > 0) this.#growUntil(this.#now, until_ms);
     else if (this.#next) {
-      this.#grow(this.#next);
+      this.#growUntil(this.#next, until_ms);
       if (this.#next.waiting.length === 0) {
         this.#now = this.#next;
         this.#next = undefined;
@@ -151,6 +153,11 @@ export class Graph {
       noise.map((it) => it * scale),
       THREADS,
     );
+  }
+
+  #growUntil(growth: Growth, until_ms: number): void {
+    do this.#grow(growth);
+    while (growth.waiting.length > 0 && performance.now() < until_ms);
   }
 
   #grow(growth: Growth): void {
