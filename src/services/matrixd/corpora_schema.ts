@@ -1,5 +1,6 @@
 /** Wire shapes of corpora. */
 import { type Static, t } from "elysia";
+import { oneOf } from "../../shared/one_of.ts";
 import { INDEX_NAME, TABLE_NAME } from "../../shared/wording.ts";
 
 export const LIST_LIMIT = 100;
@@ -10,9 +11,6 @@ const MAX_COLUMNS = 256;
 const INDEX_PATTERN = "^[a-z0-9][a-z0-9_-]{0,127}$";
 const TABLE_PATTERN = "^([A-Za-z_][A-Za-z0-9_]{0,127}\\.)?[A-Za-z_][A-Za-z0-9_]{0,127}$";
 
-/** A string and a pattern, not a union: what is refused is then told with what is wanted. */
-export const oneOf = <T extends string>(values: readonly T[], description: string) =>
-  t.Unsafe<T>(t.String({ pattern: `^(${values.join("|")})$`, enum: values, description }));
 const label = (description: string) => t.String({ minLength: 1, maxLength: 512, description });
 
 /** Short enough that what is made for a corpus can be named after it. */

@@ -1,7 +1,8 @@
 /** Wire shapes of searches over many corpora. */
 import { type Static, t } from "elysia";
+import { oneOf } from "../../shared/one_of.ts";
 import type { Filter } from "../vectord/schema.ts";
-import { CorpusName, oneOf } from "./corpora_schema.ts";
+import { CorpusName } from "./corpora_schema.ts";
 import { FocusSchema } from "./judgement_schema.ts";
 
 export const DEFAULT_K = 10;

@@ -1,5 +1,6 @@
 /** observerd's limits, wire shapes and interface: the witness of every operation. */
 import { type Static, t } from "elysia";
+import { oneOf } from "../../shared/one_of.ts";
 
 export const SOURCES = ["mcp", "scenario", "langfuse", "overseer_correction"] as const;
 /** The gateway's own reports: kept apart, and never part of the stats. */
@@ -22,10 +23,7 @@ const text = (description: string) => t.Optional(t.Nullable(t.String({ descripti
 const flag = (description: string) => t.Optional(t.Nullable(t.Boolean({ description })));
 const whole = (description: string) => t.Optional(t.Nullable(t.Integer({ minimum: 0, description })));
 
-/** A string and a pattern, not a union: what is refused is then told with what is wanted. */
-const oneOf = (values: readonly string[], description: string) =>
-  t.String({ pattern: `^(${values.join("|")})$`, enum: values, description });
-const Source = oneOf(SOURCES, `who reports; ${DEFAULT_SOURCE} by default`);
+const Source = oneOf<string>(SOURCES, `who reports; ${DEFAULT_SOURCE} by default`);
 
 const members = {
   endpoint: t.String({

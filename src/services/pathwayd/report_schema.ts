@@ -1,6 +1,7 @@
 /** What is told of many traces: histories, imports, counts, the audit, health. */
 import { type Static, t } from "elysia";
-import { CHANGES, oneOf, TraceSchema } from "./trace_schema.ts";
+import { oneOf } from "../../shared/one_of.ts";
+import { CHANGES, TraceSchema } from "./trace_schema.ts";
 
 export const AUDIT_LIMIT = 100;
 const AUDIT_LIMIT_MAX = 1000;

@@ -1,5 +1,6 @@
 /** Traces as they are sent and told, and the bodies of every write. */
 import { type Static, t } from "elysia";
+import { oneOf } from "../../shared/one_of.ts";
 
 const MAX_LABEL_CHARS = 256;
 const MAX_REASON_CHARS = 2048;
@@ -9,8 +10,6 @@ const RFC_3339 =
   "^\\d{4}-[01]\\d-[0-3]\\d[Tt ][0-2]\\d:[0-5]\\d:[0-6]\\d(\\.\\d+)?([Zz]|[+-][0-2]\\d:[0-5]\\d)$";
 export const Time = (description: string) =>
   t.String({ pattern: RFC_3339, maxLength: 64, description, examples: ["2026-11-23T09:30:00.000Z"] });
-export const oneOf = <const T extends string>(values: readonly T[], description: string) =>
-  t.Unsafe<T>(t.String({ pattern: `^(${values.join("|")})$`, enum: values, description }));
 /** Absent leaves it as it is; null takes it away. */
 const clearable = <T extends ReturnType<typeof t.String>>(schema: T) => t.Optional(t.Nullable(schema));
 

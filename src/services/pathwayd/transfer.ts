@@ -4,11 +4,12 @@ import { t } from "elysia";
 import { parseJson } from "../../shared/depth.ts";
 import { LakeError } from "../../shared/errors.ts";
 import { sentenceOf } from "../../shared/faults.ts";
+import { oneOf } from "../../shared/one_of.ts";
 import { readTime } from "../../shared/time.ts";
 import { lineOf } from "./history.ts";
 import { bodyOf, type Limits } from "./judge.ts";
 import type { HistoryLine } from "./records.ts";
-import { AddBody, CHANGES, Key, oneOf, RESULTS, Reason, Score, Time, Uid } from "./trace_schema.ts";
+import { AddBody, CHANGES, Key, RESULTS, Reason, Score, Time, Uid } from "./trace_schema.ts";
 import type { Traces } from "./traces.ts";
 
 /** Lines written into the stream at a time. */

@@ -46,9 +46,9 @@ export function createFolder(root: string, name: string, settings: IndexSettings
   const made = join(root, `${HIDDEN}new-${Bun.randomUUIDv7()}`);
   mkdirSync(made);
   createItemFile(join(made, "items.sqlite"), settings);
-  syncFolder(made);
+  syncPath(made);
   renameSync(made, join(root, name));
-  syncFolder(root);
+  syncPath(root);
 }
 
 /** A folder that no start takes for an index; removed by the next start at the latest. */
@@ -62,10 +62,10 @@ export function installFolder(root: string, folder: string, name: string): void 
   const next = join(root, NEXT + name);
   const gone = join(root, `${HIDDEN}gone-${Bun.randomUUIDv7()}`);
   renameSync(folder, next);
-  syncFolder(root);
+  syncPath(root);
   if (existsSync(join(root, name))) renameSync(join(root, name), gone);
   renameSync(next, join(root, name));
-  syncFolder(root);
+  syncPath(root);
   rmSync(gone, { recursive: true, force: true });
 }
 
@@ -73,7 +73,7 @@ export function installFolder(root: string, folder: string, name: string): void 
 export function removeFolder(root: string, name: string): void {
   const gone = join(root, `${HIDDEN}gone-${Bun.randomUUIDv7()}`);
   renameSync(join(root, name), gone);
-  syncFolder(root);
+  syncPath(root);
   rmSync(gone, { recursive: true, force: true });
 }
 
@@ -82,8 +82,8 @@ export function folderBytes(root: string, name: string): number {
   return readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
 }
 
-/** Waits until the folder's entries are on the disk. */
-export function syncFolder(path: string): void {
+/** Waits until a file's bytes, or a folder's entries, are on the disk. */
+export function syncPath(path: string): void {
   const fd = openSync(path, "r");
   try {
     fsyncSync(fd);

@@ -4,14 +4,8 @@
  */
 import { join } from "node:path";
 import type { Index } from "usearch";
-import {
-  checksumOf,
-  graphManifest,
-  removeGraph,
-  sweepGraphs,
-  syncFile,
-  writeGraphManifest,
-} from "./graph_file.ts";
+import { syncPath } from "./folders.ts";
+import { checksumOf, graphManifest, removeGraph, sweepGraphs, writeGraphManifest } from "./graph_file.ts";
 import { emptyIndex, OVERWRITTEN, SCALAR_BYTES } from "./graph_index.ts";
 import type { IndexSettings } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
@@ -183,7 +177,7 @@ export class Graph {
     const file = `${covers_key}-${Date.now()}.usearch`;
     const path = join(this.#folder, file);
     index.save(path);
-    syncFile(path);
+    syncPath(path);
     writeGraphManifest(this.#folder, { file, covers_key, size, checksum: checksumOf(path) });
     this.#saved_key = covers_key;
     sweepGraphs(this.#folder, file);

@@ -1,19 +1,9 @@
 /** A graph's file and the manifest that names it: written so that a crash leaves the one before or this one. */
-import {
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { syncFolder } from "./folders.ts";
+import { syncPath } from "./folders.ts";
 
 const MANIFEST = "graph.json";
 const count = Type.Integer({ minimum: 0 });
@@ -48,9 +38,9 @@ export function graphManifest(folder: string): GraphManifest | undefined {
 export function writeGraphManifest(folder: string, manifest: GraphManifest): void {
   const path = join(folder, MANIFEST);
   writeFileSync(`${path}.new`, JSON.stringify(manifest));
-  syncFile(`${path}.new`);
+  syncPath(`${path}.new`);
   renameSync(`${path}.new`, path);
-  syncFolder(folder);
+  syncPath(folder);
 }
 
 /** Removes graphs' files that a crash or an older save left behind. */
@@ -63,16 +53,7 @@ export function sweepGraphs(folder: string, keep?: string): void {
 export function removeGraph(folder: string): void {
   rmSync(join(folder, MANIFEST), { force: true });
   sweepGraphs(folder);
-  syncFolder(folder);
-}
-
-export function syncFile(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  syncPath(folder);
 }
 
 export function checksumOf(path: string): string {

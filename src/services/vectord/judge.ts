@@ -6,7 +6,7 @@ import { Database } from "bun:sqlite";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import type { Manifest } from "./archive.ts";
 import { countsOf, expectedSchema, schemaOf } from "./copy.ts";
-import { syncFile } from "./graph_file.ts";
+import { syncPath } from "./folders.ts";
 import { readSettings, type StoredItem } from "./store.ts";
 
 const READ_AT_ONCE = 1000;
@@ -25,7 +25,7 @@ export function judgeItemFile(key: string, path: string, manifest: Manifest): vo
   } finally {
     db.close();
   }
-  syncFile(path);
+  syncPath(path);
 }
 
 function faultOf(db: Database, manifest: Manifest): string | undefined {

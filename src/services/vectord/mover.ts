@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { errnoOf } from "../../shared/files.ts";
 import { FORMAT, FORMAT_VERSION, GRAPH_FILE, ITEMS_FILE, type Manifest } from "./archive.ts";
 import { copyItemFile } from "./copy.ts";
-import { itemsPath, scratchPath, syncFolder } from "./folders.ts";
+import { itemsPath, scratchPath, syncPath } from "./folders.ts";
 import { isSoundGraph } from "./graph_check.ts";
 import { graphManifest, writeGraphManifest } from "./graph_file.ts";
 import { judgeItemFile } from "./judge.ts";
@@ -56,7 +56,7 @@ const api = {
   judge(key: string, folder: string, manifest: Manifest): void {
     judgeItemFile(key, join(folder, ITEMS_FILE), manifest);
     if (manifest.graph) installGraph(folder, manifest.settings as IndexSettings, manifest.graph);
-    syncFolder(folder);
+    syncPath(folder);
   },
 };
 export type MoverApi = typeof api;

@@ -1,6 +1,7 @@
 /** vectord's limits, wire shapes and interface: named indexes of vectors with metadata and text. */
 import { type Static, t } from "elysia";
 import { FieldKey, type Filter, FilterSchema } from "../../shared/filter_schema.ts";
+import { oneOf } from "../../shared/one_of.ts";
 import type { VectorMoves } from "./moving_schema.ts";
 import { type FromTable, fromTableBody, SourceSchema, type VectorTables } from "./tables_schema.ts";
 
@@ -25,10 +26,6 @@ export type Quantization = (typeof QUANTIZATIONS)[number];
 
 /** Measured on four retrieval sets: docs/vectors.md. */
 export const DEFAULT_WEIGHTS = { bm25: 0.3, vector: 0.7, soft: 1 };
-
-/** A string and a pattern, not a union: what is refused is then told with what is wanted. */
-const oneOf = <T extends string>(values: readonly T[], description: string) =>
-  t.Unsafe<T>(t.String({ pattern: `^(${values.join("|")})$`, enum: values, description }));
 
 export const NAME_PATTERN = "^[a-z0-9_][a-z0-9_-]{0,127}$";
 /** An index whose name begins so belongs to a service of this lake, which alone reads and writes it. */
