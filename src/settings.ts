@@ -194,7 +194,7 @@ export const ConfigSchema = Type.Object(
       max_text_bytes: whole(256 * 1024, 0, 64 * MIB, "the longest text of an item"),
       queue: whole(1000, 1, 1_000_000, "writes, and searches, waiting; past it the answer is 429"),
       searchers: whole(2, 1, 64, "threads that search; each index is in one of them"),
-      ef_search: whole(128, 1, 10_000, "candidates a search looks at in the graph, unless asked otherwise"),
+      ef_search: whole(96, 1, 10_000, "candidates a search looks at in the graph, unless asked otherwise"),
       search_timeout_ms: whole(5000, 1, 3_600_000, "a search that takes longer is answered 504"),
       save_after_ms: whole(5000, 1, 86_400_000, "how long a graph stays unchanged before it is saved"),
       expire_every_ms: whole(60_000, 10, 86_400_000, "how often items whose time has passed are removed"),

@@ -1,5 +1,6 @@
 /** Erasing: nothing of an item that is no more is left in any file of the lake. */
 import { expect, test } from "bun:test";
+import { unitOf } from "../../src/services/vectord/vectors.ts";
 import { inBothCompositions, type RunningHouse, startHouse } from "../support/house.ts";
 import { contentsBelow, filesBelow } from "../support/tree.ts";
 import { idsOf, type Problem, randomVector, seeded, settled, vectorsAt } from "../support/vectors.ts";
@@ -21,7 +22,7 @@ function marked(mark: string, random: () => number) {
     metadata: Buffer.from(item.metadata.note),
     text: Buffer.from(`word${mark}`),
     f32: Buffer.from(Float32Array.from(vector).buffer),
-    f16: Buffer.from(Float16Array.from(vector).buffer),
+    f16: Buffer.from(Float16Array.from(unitOf(Float32Array.from(vector))).buffer),
   };
   return { item, traces };
 }

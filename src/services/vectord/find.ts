@@ -20,9 +20,11 @@ const GRAPH_CANDIDATE = 10;
 const GRAPH_SEARCH = 500;
 /** Taken from the graph beyond what should do, so that one look is mostly enough. */
 const SLACK = 1.2;
-/** Scored again by the vectors as sent, of what the graph ranks by its coarser ones: so many for each result, and more. */
-const RESCORED_FOR_EACH = 3;
-const RESCORED_MORE = 16;
+/** What the graph is to look at, at least: so many for each result, and more. */
+const LOOKED_AT_FOR_EACH = 3;
+const LOOKED_AT_MORE = 16;
+/** Taken from a graph that ranks as finely as the vectors were sent, beyond the results: some may be items no more. */
+const FINE_MORE = 8;
 /** A hybrid search fuses so many of each side. */
 const SIDE = 100;
 const SIDE_MORE = 32;
@@ -96,18 +98,20 @@ class Search {
     return this.#passing?.has(slot) ?? true;
   }
 
-  /** @param rescored of what the graph tells, so many at least are ranked by the vectors as sent */
-  nearest(k: number, rescored = k * RESCORED_FOR_EACH + RESCORED_MORE): Ranking {
+  /** @param looked_at by the graph, at least; where it ranks coarsely, all of these are ranked by the vectors as sent */
+  nearest(k: number, looked_at = k * LOOKED_AT_FOR_EACH + LOOKED_AT_MORE): Ranking {
     const { shelf, graph, metric } = this.sources;
     // A text of which the model knows no word: there is no direction, and so nothing is nearest.
     if (metric === "cosine" && this.#norm === 0) return { hits: [], exact: true };
     const all = this.#passing?.count() ?? shelf.size;
     const ef = Math.max(this.question.ef, k);
     // The graph looks at its own ef by itself; with a filter as many must pass as are looked at without one.
-    const enough = this.#passing || ef > graph.ef ? ef : rescored;
-    const share = all === shelf.size ? 1 : (SLACK * shelf.size) / all;
+    const is_plain = this.#passing === undefined && ef <= graph.ef;
+    const enough = is_plain ? k : ef;
+    const ranked = graph.is_coarse || looked_at > graph.ef ? looked_at : k + FINE_MORE;
+    const first = is_plain ? ranked : ef * (all === shelf.size ? 1 : (SLACK * shelf.size) / all);
     if (all > 0)
-      for (let wanted = Math.ceil(enough * share); !this.#isExactCheaper(all, wanted); wanted *= 2) {
+      for (let wanted = Math.ceil(first); !this.#isExactCheaper(all, wanted); wanted *= 2) {
         const found = this.#fromGraph(wanted);
         if (found.length >= Math.min(enough, all) || wanted >= graph.size)
           return { hits: this.#order(this.#withWaiting(found), k), exact: false };

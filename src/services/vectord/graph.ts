@@ -9,7 +9,7 @@ import { checksumOf, graphManifest, removeGraph, sweepGraphs, writeGraphManifest
 import { emptyIndex, OVERWRITTEN, SCALAR_BYTES } from "./graph_index.ts";
 import type { IndexSettings } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
-import { normOf } from "./vectors.ts";
+import { normOf, unitOf } from "./vectors.ts";
 
 const LINK_BYTES = 5;
 /** How long the graph grows before searches have their turn, however many there are: a load must go on, too. */
@@ -68,6 +68,11 @@ export class Graph {
     return this.#now.size;
   }
 
+  /** Whether it ranks by much coarser vectors than those that were sent. */
+  get is_coarse(): boolean {
+    return this.#settings.quantization === "i8";
+  }
+
   get masked(): number {
     return Math.max(0, this.#now.size - (this.#shelf.size - this.#now.waiting.length));
   }
@@ -95,7 +100,13 @@ export class Graph {
   /** The nearest keys, masked ones among them. */
   nearest(vector: Float32Array, count: number): number[] {
     if (this.#now.size === 0) return [];
-    return Array.from(this.#now.index.search(vector, Math.min(count, this.#now.size), THREADS).keys, Number);
+    const asked = this.#compared(vector);
+    return Array.from(this.#now.index.search(asked, Math.min(count, this.#now.size), THREADS).keys, Number);
+  }
+
+  /** A vector as the graph holds it. */
+  #compared(vector: Float32Array): Float32Array {
+    return this.#settings.metric === "cosine" ? unitOf(vector) : vector;
   }
 
   /** Does a small piece of what is to be done. @returns whether anything is left to do */
@@ -142,11 +153,8 @@ export class Graph {
     const noise = Float32Array.from({ length: this.#settings.dimension }, () => Math.random() * 2 - 1);
     const [live] = this.#shelf.keys();
     const scale = (live === undefined ? 1 : normOf(this.#shelf.vectorOf(live))) / normOf(noise);
-    index.add(
-      BigInt(key + OVERWRITTEN),
-      noise.map((it) => it * scale),
-      THREADS,
-    );
+    const scaled = noise.map((it) => it * scale);
+    index.add(BigInt(key + OVERWRITTEN), this.#compared(scaled), THREADS);
   }
 
   #growUntil(growth: Growth, until_ms: number): void {
@@ -160,7 +168,8 @@ export class Graph {
     if (keys.length > 0) {
       const { dimension } = this.#settings;
       const vectors = new Float32Array(keys.length * dimension);
-      for (const [at, key] of keys.entries()) vectors.set(this.#shelf.vectorOf(key), at * dimension);
+      for (const [at, key] of keys.entries())
+        vectors.set(this.#compared(this.#shelf.vectorOf(key)), at * dimension);
       growth.index.add(BigUint64Array.from(keys, BigInt), vectors, THREADS);
       growth.size += keys.length;
     }

@@ -2,7 +2,8 @@
 import { Index, MetricKind, ScalarKind } from "usearch";
 import type { IndexSettings } from "./schema.ts";
 
-const METRIC = { cosine: MetricKind.Cos, l2: MetricKind.L2sq, dot: MetricKind.IP };
+/** Of vectors of length one the inner product is the cosine, at a third of the work. */
+const METRIC = { cosine: MetricKind.IP, l2: MetricKind.L2sq, dot: MetricKind.IP };
 const SCALAR = { f32: ScalarKind.F32, f16: ScalarKind.F16, i8: ScalarKind.I8 };
 export const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
 /** An overwritten vector has its old key and this: a key that no item ever has. */

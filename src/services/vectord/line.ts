@@ -124,10 +124,31 @@ export function warn(warning: string): void {
   postMessage({ warning } satisfies Reply);
 }
 
-/** The Worker's end: answers calls one after another; one that takes its time in pieces lets others in between. */
+/** Calls are answered for so long, then whatever else the Worker has to do gets its turn. */
+const TURN_MS = 1.5;
+
+/**
+ * The Worker's end: answers calls one after another; one that takes its time in pieces lets others in between.
+ * A Worker takes messages as long as there are any, before timers and setImmediate; so each is only put down, and
+ * answered in a turn of its own, or a steady stream of calls would keep everything else waiting.
+ */
 export function serve<T extends Api<T>>(api: T): void {
   const methods = api as Record<string, Method>;
-  const refuse = (id: number, error: unknown) => {
+  const waiting: Call[] = [];
+  const takeTurn = () => {
+    const until_ms = performance.now() + TURN_MS;
+    for (let call = waiting.shift(); call; call = performance.now() < until_ms ? waiting.shift() : undefined)
+      answer(methods, call);
+    if (waiting.length > 0) setImmediate(takeTurn);
+  };
+  self.addEventListener("message", ({ data }: MessageEvent<Call>) => {
+    if (waiting.push(data) === 1) setImmediate(takeTurn);
+  });
+}
+
+function answer(methods: Record<string, Method>, { id, method, args }: Call): void {
+  const reply = (value: unknown) => postMessage({ id, value } satisfies Reply);
+  const refuse = (error: unknown) => {
     const known = error instanceof LakeError ? error : diskFault(error);
     postMessage({
       id,
@@ -136,18 +157,11 @@ export function serve<T extends Api<T>>(api: T): void {
       details: known?.details ?? {},
     } satisfies Reply);
   };
-  self.addEventListener("message", ({ data }: MessageEvent<Call>) => {
-    const { id, method, args } = data;
-    try {
-      const value = (methods[method] as Method)(...(args as never[]));
-      if (!(value instanceof Promise)) postMessage({ id, value } satisfies Reply);
-      else
-        value.then(
-          (it) => postMessage({ id, value: it } satisfies Reply),
-          (error) => refuse(id, error),
-        );
-    } catch (error) {
-      refuse(id, error);
-    }
-  });
+  try {
+    const value = (methods[method] as Method)(...(args as never[]));
+    if (value instanceof Promise) value.then(reply, refuse);
+    else reply(value);
+  } catch (error) {
+    refuse(error);
+  }
 }

@@ -81,6 +81,12 @@ export function dotProduct(a: Float32Array, b: Float32Array, from = 0): number {
 
 export const normOf = (vector: Float32Array): number => Math.sqrt(dotProduct(vector, vector));
 
+/** Its direction: of length one; of all zeros as it is. */
+export function unitOf(vector: Float32Array): Float32Array {
+  const norm = normOf(vector);
+  return norm === 0 ? vector : vector.map((it) => it / norm);
+}
+
 /** A vector that lies among others: as many numbers as the one it is compared with, and its norm. */
 export interface Lying {
   readonly block: Float32Array;
