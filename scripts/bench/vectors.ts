@@ -6,7 +6,11 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { Index, MetricKind, ScalarKind } from "usearch";
+import type { Index } from "usearch";
+import { emptyIndex } from "../../src/services/vectord/graph_index.ts";
+import type { IndexInfo } from "../../src/services/vectord/schema.ts";
+import { unitOf } from "../../src/services/vectord/vectors.ts";
+import { ConfigSchema } from "../../src/settings.ts";
 import { type RunningProcesses, startProcesses } from "../../test/support/processes.ts";
 import { idsOf, seeded, type VectorCalls, vectorsAt } from "../../test/support/vectors.ts";
 import { option } from "./peers/install.ts";
@@ -21,6 +25,7 @@ const ROUNDS = 3;
 const CLIENTS = 8;
 const BATCH = 2000;
 const K = 10;
+const EF: number = ConfigSchema.properties.vectord.properties.ef_search.default;
 const NAME = "bench";
 const SHARES = [0.001, 0.01, 0.1, 0.5];
 const USERS = 200;
@@ -37,11 +42,12 @@ interface Data {
 
 export async function run(): Promise<Row[]> {
   const data = await given();
-  const reference = new Reference(data.items);
   let lake = await startProcesses("mounted");
   try {
     const calls = vectorsAt(lake.url);
+    const made = await calls.create(NAME, DIMENSION, { indexed: ["rank", "group"] });
     const loaded = await load(calls, data);
+    const reference = new Reference(data.items, made);
     const rows = [
       ...(await recalls(calls, data)),
       await searchesASecond(calls, data, reference),
@@ -93,30 +99,25 @@ function made(seed: number, count: number): Rows {
   return rowsOf(flat);
 }
 
-/** usearch in this process, with the settings that an index has by default. */
+/** usearch in this process, as an index has it by default: the same graph, as many candidates. */
 class Reference {
-  readonly #index = new Index({
-    dimensions: DIMENSION,
-    metric: MetricKind.Cos,
-    quantization: ScalarKind.F16,
-    connectivity: 16,
-    expansion_add: 128,
-    expansion_search: 128,
-    multi: false,
-  });
+  readonly #index: Index;
   /** Vectors a second. */
   readonly adds: number;
 
-  constructor(items: Rows) {
+  constructor(items: Rows, settings: IndexInfo) {
+    this.#index = emptyIndex(settings);
     const keys = BigUint64Array.from({ length: items.count }, (_, at) => BigInt(at));
+    const units = Float32Array.from(items.flat);
+    for (let at = 0; at < items.count; at++) units.set(unitOf(items.row(at)), at * DIMENSION);
     const from_ms = performance.now();
-    this.#index.add(keys, items.flat, 1);
+    this.#index.add(keys, units, 1);
     this.adds = (1000 * items.count) / (performance.now() - from_ms);
   }
 
   searchesASecond(queries: readonly Float32Array[]): number {
     const from_ms = performance.now();
-    for (const query of queries) this.#index.search(query, K, 1);
+    for (const query of queries) this.#index.search(query, EF, 1);
     return (1000 * queries.length) / (performance.now() - from_ms);
   }
 }
@@ -139,7 +140,6 @@ function linesOf({ items, texts }: Data, from: number, to: number, prefix = ""):
 
 /** @returns vectors a second */
 async function load(calls: VectorCalls, data: Data): Promise<number> {
-  await calls.create(NAME, DIMENSION, { indexed: ["rank", "group"] });
   const from_ms = performance.now();
   for (let from = 0; from < data.items.count; from += BATCH)
     await send(calls, linesOf(data, from, Math.min(data.items.count, from + BATCH)));

@@ -9,7 +9,7 @@ import { option } from "./peers/install.ts";
 import { lakehouse } from "./peers/lakehouse.ts";
 import { lancedb } from "./peers/lancedb.ts";
 import type { Store, Way } from "./peers/vector_store.ts";
-import { nearest, realFolder, realVectors } from "./real.ts";
+import { DIMENSION, nearest, realFolder, realVectors } from "./real.ts";
 import { median, printRows, type Row } from "./row.ts";
 
 const ITEMS = Number(option("items") ?? 100_000);
@@ -42,11 +42,11 @@ export async function run(): Promise<Row[]> {
   const stores = [ours];
   try {
     const own_ways = await tried(ours, truth);
-    const wanted = own_ways[0]?.recall ?? 1;
+    const wanted = Math.max(...own_ways.map(({ recall }) => recall));
     const rows: Row[] = [];
-    for (const [name, load, as] of [
-      ["Chroma's server", chroma, 1],
-      ["LanceDB in process", lancedb, 0],
+    for (const [name, load, sent] of [
+      ["Chroma's server", chroma, "arrays of numbers"],
+      ["LanceDB in process", lancedb, "base64"],
     ] as const) {
       let store: Store;
       try {
@@ -57,7 +57,8 @@ export async function run(): Promise<Row[]> {
       }
       stores.push(store);
       const peer = await tune(name, store, truth, wanted);
-      rows.push(...(await compare(ours, own_ways, as, peer)));
+      for (const own of own_ways.filter(({ way }) => way.name.endsWith(sent)))
+        rows.push(...(await compare(ours, own, peer)));
     }
     return rows;
   } finally {
@@ -89,20 +90,13 @@ const told = (all: readonly Tried[]) =>
   all.map(({ way, recall, speed }) => `${way.name}: ${recall.toFixed(3)}, ${Math.round(speed)}/s`).join("; ");
 
 /** In turns, so that whatever else the machine does falls on both. */
-async function compare(
-  ours: Store,
-  own_ways: readonly Tried[],
-  own_way: number,
-  peer: Tuned,
-): Promise<Row[]> {
-  const { way, recall } = own_ways[own_way] as Tried;
+async function compare(ours: Store, { way, recall }: Tried, peer: Tuned): Promise<Row[]> {
   const recalls =
-    `${ITEMS.toLocaleString("en")} real vectors of 384 numbers; recall@${K} ours ${recall.toFixed(3)} (${way.name}), ` +
+    `${ITEMS.toLocaleString("en")} real vectors of ${DIMENSION} numbers; recall@${K} ours ${recall.toFixed(3)}, ` +
     `${peer.name} ${peer.best.recall.toFixed(3)} (${peer.best.way.name})`;
   const loads =
     `loaded until the index holds all: ours ${Math.round(ours.loaded_per_s)}, ` +
     `theirs ${Math.round(peer.store.loaded_per_s)} vectors a second`;
-  const others = `other ways, recall and searches a second: ours ${told(own_ways)}; theirs ${told(peer.tried)}`;
   const rows: Row[] = [];
   for (const clients of CLIENTS) {
     const own: number[] = [];
@@ -114,11 +108,11 @@ async function compare(
     const [a, b] = [median(own), median(theirs)];
     const speeds = `ours ${list(own)}, theirs ${list(theirs)} a second`;
     rows.push({
-      what: `searches a second, ${clients} ${clients === 1 ? "client" : "clients"}, against ${peer.name}`,
+      what: `searches a second, ${clients} ${clients === 1 ? "client" : "clients"}, against ${peer.name}, ${way.name}`,
       target: `≥ ${TARGET} ×`,
       measured: `${(a / b).toFixed(2)} × (${Math.round(a)} to ${Math.round(b)} a second)`,
       met: a >= TARGET * b,
-      detail: clients === 1 ? `${recalls}; ${speeds}; ${loads}` : `${recalls}; ${speeds}; ${others}`,
+      detail: `${recalls}; ${speeds}; ${clients === 1 ? loads : `other ways of theirs, recall and searches a second: ${told(peer.tried)}`}`,
     });
   }
   return rows;

@@ -35,7 +35,7 @@ const settingsOf = (more: Partial<IndexSettings> = {}): IndexSettings => ({
 function make(settings: IndexSettings): { bytes: Buffer; size: number; live: number[] } {
   const random = seeded(11);
   const vector = () => Float32Array.from(randomVector(settings.dimension, random));
-  const index = emptyIndex(settings, 16);
+  const index = emptyIndex(settings);
   for (let key = 1; key <= COUNT; key++) index.add(BigInt(key), vector(), 1);
   for (const key of [7, 9]) index.remove(BigInt(key));
   index.add(BigInt(7 + OVERWRITTEN), vector(), 1);
@@ -97,7 +97,7 @@ test("of damaged ones, those taken can be loaded, searched and added to", () => 
     }
     if (!judge(damaged, settings, size, live)) continue;
     taken++;
-    const index = emptyIndex(settings, 16);
+    const index = emptyIndex(settings);
     index.load(join(folder, "judged.usearch"));
     for (let query = 0; query < 3; query++)
       index.search(Float32Array.from(randomVector(DIMENSION, random)), 10, 1);

@@ -38,6 +38,32 @@ inBothCompositions("searches", (start) => {
     await settled(calls, "moving");
   }, 60_000);
 
+  test("that come without a break keep no write waiting, and let the graph grow", async () => {
+    const house = await start({ LAKEHOUSE_VECTORD_SEARCHERS: "1" });
+    const calls = vectorsAt(house.url);
+    const random = seeded(23);
+    const batch = (name: string, count: number) =>
+      Array.from({ length: count }, (_, at) => ({
+        id: `${name} ${at}`,
+        vector: randomVector(256, random),
+      }));
+    await calls.create("asked", 256);
+    for (const name of ["a", "b", "c"]) await calls.add("asked", batch(name, 2000));
+    await settled(calls, "asked");
+    // Each takes some milliseconds, and another always waits already.
+    const vector = randomVector(256, random);
+    let searches = 0;
+    let is_over = false;
+    const asking = Array.from({ length: 6 }, async () => {
+      for (; !is_over; searches++) await calls.search("asked", { vector, k: 1, exact: true });
+    });
+    await calls.add("asked", batch("d", 1500));
+    await settled(calls, "asked");
+    is_over = true;
+    await Promise.all(asking);
+    expect(searches).toBeLessThan(3000);
+  }, 60_000);
+
   test("that take too long are answered 504, and the next ones are not", async () => {
     const house = await start({ LAKEHOUSE_VECTORD_SEARCH_TIMEOUT_MS: "1" });
     const calls = vectorsAt(house.url);

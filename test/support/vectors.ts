@@ -3,6 +3,7 @@ import type {
   Added,
   Found,
   Hit,
+  IndexInfo,
   NewItem,
   Restored,
   SearchQuery,
@@ -44,7 +45,7 @@ export function vectorsAt(url: string) {
     tryRestore: <T>(query: object) => call<T>("POST", "/restore", query),
     restore: (query: object) => expectOk(call<Restored>("POST", "/restore", query)),
     create: (name: string, dimension: number, more: object = {}) =>
-      expectOk(send("POST", "", { name, dimension, ...more })),
+      expectOk(send<IndexInfo>("POST", "", { name, dimension, ...more })),
     add: (name: string, items: readonly NewItem[]) =>
       expectOk(send<Added>("POST", `/${name}/add`, { items })),
     search: (name: string, query: SearchQuery) => expectOk(send<Found>("POST", `/${name}/search`, query)),

@@ -20,11 +20,12 @@ const GRAPH_CANDIDATE = 10;
 const GRAPH_SEARCH = 500;
 /** Taken from the graph beyond what should do, so that one look is mostly enough. */
 const SLACK = 1.2;
-/** What the graph is to look at, at least: so many for each result, and more. */
-const LOOKED_AT_FOR_EACH = 3;
-const LOOKED_AT_MORE = 16;
-/** Taken from a graph that ranks as finely as the vectors were sent, beyond the results: some may be items no more. */
-const FINE_MORE = 8;
+/** Candidates of the graph for each result, and more, where the query doesn't say. */
+const EF_FOR_EACH = 3;
+const EF_MORE = 16;
+/** Of them, the nearest by the graph are ranked by the vectors as sent: i8 ranks coarsely. */
+const RANKED_FOR_EACH = { f32: 1, f16: 1, i8: 2 };
+const RANKED_MORE = 8;
 /** A hybrid search fuses so many of each side. */
 const SIDE = 100;
 const SIDE_MORE = 32;
@@ -45,7 +46,8 @@ export interface HybridQuestion {
 export interface Question {
   readonly vector: Float32Array;
   readonly k: number;
-  readonly ef: number;
+  /** Candidates of the graph that are looked at. */
+  readonly ef: number | undefined;
   readonly exact: boolean;
   readonly filter?: FilterTree;
   readonly hybrid?: HybridQuestion;
@@ -66,6 +68,8 @@ export interface Ranking {
 
 export interface Sources {
   readonly metric: Metric;
+  /** Where the question says none: at least so many. */
+  readonly ef: number;
   readonly shelf: Shelf;
   readonly graph: Graph;
   readonly reader: ItemReader;
@@ -98,30 +102,29 @@ class Search {
     return this.#passing?.has(slot) ?? true;
   }
 
-  /** @param looked_at by the graph, at least; where it ranks coarsely, all of these are ranked by the vectors as sent */
-  nearest(k: number, looked_at = k * LOOKED_AT_FOR_EACH + LOOKED_AT_MORE): Ranking {
+  /** @param ef where the question says none, and the settings no more */
+  nearest(k: number, ef = k * EF_FOR_EACH + EF_MORE): Ranking {
     const { shelf, graph, metric } = this.sources;
     // A text of which the model knows no word: there is no direction, and so nothing is nearest.
     if (metric === "cosine" && this.#norm === 0) return { hits: [], exact: true };
     const all = this.#passing?.count() ?? shelf.size;
-    const ef = Math.max(this.question.ef, k);
-    // The graph looks at its own ef by itself; with a filter as many must pass as are looked at without one.
-    const is_plain = this.#passing === undefined && ef <= graph.ef;
-    const enough = is_plain ? k : ef;
-    const ranked = graph.is_coarse || looked_at > graph.ef ? looked_at : k + FINE_MORE;
-    const first = is_plain ? ranked : ef * (all === shelf.size ? 1 : (SLACK * shelf.size) / all);
+    const asked = Math.max(k, this.question.ef ?? Math.max(this.sources.ef, ef));
+    // As many must pass a filter as are looked at without one; without one, some may be items no more.
+    const enough = this.#passing ? asked : k;
+    const share = all === shelf.size ? 1 : (SLACK * shelf.size) / all;
     if (all > 0)
-      for (let wanted = Math.ceil(first); !this.#isExactCheaper(all, wanted); wanted *= 2) {
+      for (let wanted = Math.ceil(asked * share); !this.#isExactCheaper(all, wanted); wanted *= 2) {
         const found = this.#fromGraph(wanted);
-        if (found.length >= Math.min(enough, all) || wanted >= graph.size)
-          return { hits: this.#order(this.#withWaiting(found), k), exact: false };
+        if (found.length < Math.min(enough, all) && wanted < graph.size) continue;
+        const ranked = found.slice(0, k * RANKED_FOR_EACH[graph.quantization] + RANKED_MORE);
+        return { hits: this.#order(this.#withWaiting(ranked), k), exact: false };
       }
     return { hits: this.#order(this.#passing?.list() ?? shelf.all(), k), exact: true };
   }
 
   #isExactCheaper(all: number, wanted: number): boolean {
     const { graph } = this.sources;
-    const by_graph = GRAPH_SEARCH + Math.max(wanted, graph.ef) * GRAPH_CANDIDATE + graph.waiting.length;
+    const by_graph = GRAPH_SEARCH + wanted * GRAPH_CANDIDATE + graph.waiting.length;
     return this.question.exact || graph.size === 0 || all <= by_graph;
   }
 

@@ -7,7 +7,7 @@ import type { Index } from "usearch";
 import { syncPath } from "./folders.ts";
 import { checksumOf, graphManifest, removeGraph, sweepGraphs, writeGraphManifest } from "./graph_file.ts";
 import { emptyIndex, OVERWRITTEN, SCALAR_BYTES } from "./graph_index.ts";
-import type { IndexSettings } from "./schema.ts";
+import type { IndexSettings, Quantization } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
 import { normOf, unitOf } from "./vectors.ts";
 
@@ -43,13 +43,7 @@ export class Graph {
   /** Whether `#now` holds vectors that may not reach the disk any more. */
   #is_soiled = false;
 
-  /** @param ef candidates that each search looks at, at least */
-  constructor(
-    folder: string,
-    settings: IndexSettings,
-    shelf: Shelf,
-    readonly ef: number,
-  ) {
+  constructor(folder: string, settings: IndexSettings, shelf: Shelf) {
     this.#folder = folder;
     this.#settings = settings;
     this.#shelf = shelf;
@@ -68,9 +62,8 @@ export class Graph {
     return this.#now.size;
   }
 
-  /** Whether it ranks by much coarser vectors than those that were sent. */
-  get is_coarse(): boolean {
-    return this.#settings.quantization === "i8";
+  get quantization(): Quantization {
+    return this.#settings.quantization;
   }
 
   get masked(): number {
@@ -97,7 +90,7 @@ export class Graph {
     this.#next?.waiting.push(key);
   }
 
-  /** The nearest keys, masked ones among them. */
+  /** The nearest keys among so many candidates, masked ones among them; nearest first. */
   nearest(vector: Float32Array, count: number): number[] {
     if (this.#now.size === 0) return [];
     const asked = this.#compared(vector);
@@ -177,7 +170,7 @@ export class Graph {
   }
 
   #empty(): Growth {
-    return { index: emptyIndex(this.#settings, this.ef), covers_key: 0, waiting: [], size: 0 };
+    return { index: emptyIndex(this.#settings), covers_key: 0, waiting: [], size: 0 };
   }
 
   /** Writes the graph beside what is there, then names it: a crash leaves the one or the other. */

@@ -57,7 +57,7 @@ function kindsOf(settings: IndexSettings, beside: string): Buffer {
   const folder = mkdtempSync(`${beside}-`);
   try {
     const path = join(folder, "empty.usearch");
-    emptyIndex(settings, 1).save(path);
+    emptyIndex(settings).save(path);
     const bytes = readFileSync(path);
     return bytes.subarray(MATRIX_BYTES, MATRIX_BYTES + KINDS_END);
   } finally {

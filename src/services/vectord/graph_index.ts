@@ -9,8 +9,8 @@ export const SCALAR_BYTES = { f32: 4, f16: 2, i8: 1 };
 /** An overwritten vector has its old key and this: a key that no item ever has. */
 export const OVERWRITTEN = 2 ** 52;
 
-/** @param ef candidates that each search looks at, at least */
-export function emptyIndex(settings: IndexSettings, ef: number): Index {
+/** Each search looks at as many candidates as it asks for. */
+export function emptyIndex(settings: IndexSettings): Index {
   const { dimension, metric, quantization, connectivity, ef_construction } = settings;
   return new Index({
     dimensions: dimension,
@@ -18,7 +18,7 @@ export function emptyIndex(settings: IndexSettings, ef: number): Index {
     quantization: SCALAR[quantization],
     connectivity,
     expansion_add: ef_construction,
-    expansion_search: ef,
+    expansion_search: 1,
     multi: false,
   });
 }

@@ -77,7 +77,7 @@ const api = {
       for (const row of rows) shelf.put(row);
       last_key = rows.at(-1)?.key ?? last_key;
     }
-    const graph = new Graph(join(settings.root, name), reader.settings, shelf, settings.ef_search);
+    const graph = new Graph(join(settings.root, name), reader.settings, shelf);
     const { indexed } = reader.settings;
     const words = new Words(reader);
     const opening = Bun.randomUUIDv7("base64url");
@@ -124,13 +124,18 @@ const api = {
       // Of a text it has no direction where the model knows none of its words.
       vector: readVector(query.vector, dimension, query.is_of_text ? null : metric, "vector"),
       k: query.k,
-      ef: query.ef ?? settings.ef_search,
+      ef: query.ef,
       exact: query.exact ?? false,
       ...(query.filter ? { filter: readFilter(query.filter) } : {}),
       ...(query.hybrid ? { hybrid: query.hybrid } : {}),
     };
     const words = query.hybrid && it.words.isWhole(it.last_key) ? it.words : undefined;
-    const { hits, exact } = find({ ...it, metric, words }, question, now_ms, deadline);
+    const { hits, exact } = find(
+      { ...it, metric, words, ef: settings.ef_search },
+      question,
+      now_ms,
+      deadline,
+    );
     const results = hits.map(({ slot, score, distance, ranks, sides }) => ({
       id: it.shelf.id(slot),
       score,

@@ -53,10 +53,12 @@ function fromNumbers(values: readonly unknown[], where: string): Float32Array {
 function fromBase64(value: unknown, where: string): Float32Array {
   if (typeof value !== "string")
     throw refused(where, "must be an array of numbers, or base64 of little-endian f32");
-  const bytes = Uint8Array.from(Buffer.from(value, "base64"));
+  const bytes = Buffer.from(value, "base64");
   if (!BASE64.test(value) || bytes.length % BYTES !== 0)
     throw refused(where, `must be base64 of whole 32-bit numbers (got ${bytes.length} bytes)`);
-  return new Float32Array(bytes.buffer);
+  const vector = new Float32Array(bytes.length / BYTES);
+  bytes.copy(new Uint8Array(vector.buffer));
+  return vector;
 }
 
 function refused(where: string, why: string): LakeError {
