@@ -136,3 +136,13 @@ export function fromProblem(problem: unknown, status: number, fallback: string):
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** An answer, or undefined where what was asked for is not there. */
+export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof LakeError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}

@@ -1,5 +1,5 @@
 /** Corpora that are a lake table's texts: read into an index of our own, anew when asked. */
-import { LakeError } from "../../shared/errors.ts";
+import { LakeError, unlessMissing } from "../../shared/errors.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
 import type { Vectord } from "../vectord/schema.ts";
 import type { Content } from "./complete.ts";
@@ -129,13 +129,4 @@ function tableOf({ table }: RegisteredCorpus): NonNullable<CorpusDefinition["tab
   if (table === undefined)
     throw new LakeError("invalid", "A corpus of kind `table` needs `table`: its name, id and text columns.");
   return table;
-}
-
-async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof LakeError && error.code === "not_found") return undefined;
-    throw error;
-  }
 }

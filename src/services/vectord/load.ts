@@ -1,7 +1,7 @@
 /** A lake table's columns into an index: a job that reads one snapshot and leaves items that are the same alone. */
 import { contentOf } from "../../shared/duckdb/content.ts";
 import type { Workshop } from "../../shared/duckdb/workshop.ts";
-import { LakeError } from "../../shared/errors.ts";
+import { LakeError, unlessMissing } from "../../shared/errors.ts";
 import type { Jobs } from "../../shared/jobs.ts";
 import type { Catalogd, ScanPlan } from "../catalogd/schema.ts";
 import type { Embedd } from "../embedd/schema.ts";
@@ -230,13 +230,4 @@ function originOf({ request, plan }: Pick<Load, "request" | "plan">): {
 } {
   const { id, text, vector, metadata, remove_missing = false } = request;
   return { table_uuid: plan.uuid, columns: JSON.stringify({ id, text, vector, metadata, remove_missing }) };
-}
-
-async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof LakeError && error.code === "not_found") return undefined;
-    throw error;
-  }
 }
