@@ -155,7 +155,14 @@ function forwardsTo(
   const unix_path = isLoopback(hostname) ? socketPath(config.data_dir, name, Number(port)) : undefined;
   // Bound to loopback, every client is this machine; whichever of its own addresses it took says no more.
   const peer = isIP(listens_at) && isLoopback(listens_at) ? listens_at : undefined;
-  const { forward, close } = createForward({ service: name, base_url, unix_path, timeout_ms, peer });
+  const { forward, close } = createForward({
+    service: name,
+    base_url,
+    unix_path,
+    timeout_ms,
+    silence_ms: config.gateway.timeout_ms,
+    peer,
+  });
   const { prefixes } = entryOf(name);
   return prefixes.map((prefix) => ({ service: name, prefix, forward, close }));
 }

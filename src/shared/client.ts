@@ -1,5 +1,6 @@
 /** A neighbour in another process: one way to call it, with a deadline, and its problems as our errors. */
 import { fromProblem, LakeError, messageOf } from "./errors.ts";
+import { createPulse, type Pulse } from "./pulse.ts";
 
 /** The pace below which sending a body of known size counts as no progress. */
 const MIN_BYTES_PER_MS = 10_000;
@@ -38,6 +39,7 @@ export interface ClientOptions {
 
 export function createHttpClient(options: ClientOptions): HttpClient {
   const { service } = options;
+  const pulse = createPulse(options.base_url, options.timeout_ms);
 
   async function open(path: string, call: Call, deadline: Deadline): Promise<Response> {
     const url = new URL(options.base_url.replace(/\/$/, "") + path);
@@ -61,7 +63,9 @@ export function createHttpClient(options: ClientOptions): HttpClient {
 
   /** Runs a call and what is read of it under one deadline, every failure in our words. */
   async function within<T>(call: Call, work: (deadline: Deadline) => Promise<T>): Promise<T> {
-    const deadline = new Deadline(call.timeout_ms ?? options.timeout_ms);
+    const { timeout_ms = options.timeout_ms } = call;
+    const deadline = new Deadline(timeout_ms);
+    if (timeout_ms > options.timeout_ms) deadline.feel(pulse);
     try {
       return await work(deadline);
     } catch (error) {
@@ -87,6 +91,7 @@ class Deadline {
   readonly #abort = new AbortController();
   readonly #timeout_ms: number;
   #timer: ReturnType<typeof setTimeout>;
+  #feeler: ReturnType<typeof setInterval> | undefined;
 
   constructor(timeout_ms: number) {
     this.#timeout_ms = timeout_ms;
@@ -99,6 +104,16 @@ class Deadline {
 
   clear(): void {
     clearTimeout(this.#timer);
+    clearInterval(this.#feeler);
+    this.#feeler = undefined;
+  }
+
+  /** Ends it early where the service hangs, so that work that may take hours is not waited for in vain. */
+  feel(pulse: Pulse): void {
+    const check = async () => {
+      if (!(await pulse.beats()) && this.#feeler !== undefined) this.#abort.abort();
+    };
+    this.#feeler = setInterval(check, pulse.after_ms);
   }
 
   /** The same body; sending it is progress, not silence. */

@@ -18,6 +18,7 @@ import {
 import type { Address } from "./http1/connection.ts";
 import { Pool } from "./http1/pool.ts";
 import { requestHead } from "./http1/request.ts";
+import { createPulse } from "./pulse.ts";
 
 export type { Forwarded };
 
@@ -28,6 +29,8 @@ export interface ForwardOptions {
   readonly unix_path?: string;
   /** How long the answer may take to begin, counted from the last byte of the request. */
   readonly timeout_ms: number;
+  /** How long the service may be without an answer and a sign of life, where that is shorter. */
+  readonly silence_ms: number;
   /** The address of every client, where the listener can be reached from one only. */
   readonly peer?: string;
 }
@@ -37,8 +40,11 @@ export type Forward = (asked: Forwarded, path: string) => Promise<Response>;
 
 export function createForward(options: ForwardOptions): { forward: Forward; close(): void } {
   const { address, authority } = locate(options);
+  const { service, timeout_ms, silence_ms, base_url } = options;
   const upstream: Upstream = {
-    ...options,
+    service,
+    timeout_ms,
+    ...(silence_ms < timeout_ms ? { pulse: createPulse(base_url, silence_ms) } : {}),
     pool: new Pool(address),
     waiting: new Waiting(),
     outbox: new Outbox(),

@@ -6,6 +6,7 @@ import { IDLE_TIMEOUT_S } from "./http.ts";
 import type { Connection, Exchange } from "./http1/connection.ts";
 import type { Pool } from "./http1/pool.ts";
 import type { ResponseHead } from "./http1/response.ts";
+import type { Pulse } from "./pulse.ts";
 
 /** A request to hand on. What becomes of it is told to it, since one more promise a request would cost. */
 export interface Forwarded {
@@ -34,6 +35,8 @@ const CLIENT_GONE = 499;
 export interface Upstream {
   readonly service: string;
   readonly timeout_ms: number;
+  /** Where calls may take far longer than a service may be silent. */
+  readonly pulse?: Pulse;
   readonly pool: Pool;
   readonly waiting: Waiting;
   readonly outbox: Outbox;
@@ -98,6 +101,8 @@ export class Call implements Exchange {
   /** The answer's small body: mostly one piece. */
   #part: Uint8Array | undefined = undefined;
   #sent_ms: number;
+  /** When the service was last asked for a sign of life. */
+  #pulse_ms = 0;
   #is_unwritten = false;
   #is_sent = false;
   #is_watched = false;
@@ -249,9 +254,22 @@ export class Call implements Exchange {
   /** Ends the call where its client has gone or its time is over. */
   look(now_ms: number): void {
     if (!this.#is_watched && now_ms - this.#sent_ms > SWEEP_MS) this.#watch();
-    const { service, timeout_ms } = this.#upstream;
+    const { service, timeout_ms, pulse } = this.#upstream;
     if (now_ms - this.#sent_ms > timeout_ms && !this.#is_over)
       this.fail(new LakeError("deadline", `${service} did not answer within ${timeout_ms} ms.`));
+    else if (pulse && now_ms - Math.max(this.#sent_ms, this.#pulse_ms) > pulse.after_ms) {
+      this.#pulse_ms = now_ms;
+      this.#feel(pulse);
+    }
+  }
+
+  /** A service that hangs is not waited for as long as its longest work may take. */
+  async #feel(pulse: Pulse): Promise<void> {
+    if ((await pulse.beats()) || this.#head || this.#is_over) return;
+    this.#is_repeatable = false;
+    const { service } = this.#upstream;
+    const silent_ms = 2 * pulse.after_ms;
+    this.fail(new LakeError("deadline", `${service} gave no sign of life for ${silent_ms} ms: it hangs.`));
   }
 
   /** Not from the start: to ask for the signal costs as much as the rest of a small call. */

@@ -13,6 +13,8 @@ const server = Bun.serve({
     const { pathname, search } = new URL(request.url);
     if (pathname === "/echo") return Response.json({ search, length: (await request.bytes()).byteLength });
     if (pathname === "/silent") await new Promise(() => {});
+    if (pathname === "/long-work") await Bun.sleep(TIMEOUT_MS * 3);
+    if (pathname === "/health" || pathname === "/long-work") return Response.json({ status: "ok" });
     if (pathname === "/slow-body" || pathname === "/stuck-body")
       return new Response(slowly(pathname === "/stuck-body"));
     if (pathname === "/broken") return new Response("not JSON");
@@ -59,6 +61,18 @@ describe("a neighbour's client", () => {
   test("gives up on a neighbour that does not answer, or stops within JSON", async () => {
     await expect(client.call("/silent")).rejects.toMatchObject({ code: "deadline" });
     await expect(client.json("/stuck-body")).rejects.toMatchObject({ code: "deadline" });
+  });
+
+  test("waits for long work as long as it may take, but not for a neighbour that hangs", async () => {
+    const long_ms = 3_600_000;
+    expect(await client.json("/long-work", { timeout_ms: long_ms })).toEqual({ status: "ok" });
+    const hanging = createServer(() => {}).listen(0, "127.0.0.1");
+    await new Promise((resolve) => hanging.once("listening", resolve));
+    const { port } = hanging.address() as { port: number };
+    await expect(
+      clientOf(`http://127.0.0.1:${port}`).json("/long-work", { timeout_ms: long_ms }),
+    ).rejects.toMatchObject({ code: "deadline" });
+    hanging.close();
   });
 
   test("reads a body for as long as it takes", async () => {

@@ -47,7 +47,8 @@ export const documentation = {
   corpora: describe({
     service,
     summary: "List the corpora",
-    description: "By name, with counts and state.",
+    description:
+      "By name, with counts and state. A corpus whose service does not answer within matrixd.timeout_ms is `unavailable`, with `items` null.",
     answers: {
       200: {
         description: "A page",

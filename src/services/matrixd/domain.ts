@@ -5,6 +5,7 @@ import type { JournalReport } from "../../shared/journal.ts";
 import { suggest } from "../../shared/wording.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { CorpusReader, Standing } from "./corpus.ts";
+import { Deadline } from "./deadline.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Playbooks } from "./playbooks.ts";
 import {
@@ -244,10 +245,11 @@ export class Matrix implements GuardedMatrixd {
     return { ...corpus, ...(await this.#standing(corpus)) };
   }
 
-  /** Of a corpus that can't be read, why not. */
+  /** Of a corpus that can't be read, or not in the time that a search has, why not. */
   async #standing(corpus: RegisteredCorpus): Promise<Standing> {
+    const { timeout_ms, now_ms } = this.#options;
     try {
-      return await this.#readerOf(corpus).standing(corpus);
+      return await new Deadline(timeout_ms, now_ms).within(0, () => this.#readerOf(corpus).standing(corpus));
     } catch (error) {
       if (!(error instanceof LakeError)) throw error;
       return { state: "unavailable", reason: messageOf(error), items: null };
