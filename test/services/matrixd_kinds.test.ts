@@ -129,7 +129,8 @@ inBothCompositions("matrixd's kinds of corpora", (start) => {
       kind: "pathway",
       pathway: { scope: { user_id: "ada" } },
     });
-    expect(made).toMatchObject({ status: 201, body: { state: "ready", items: null } });
+    expect(made).toMatchObject({ status: 201, body: { items: 1 } });
+    expect(await settled("ada")).toMatchObject({ state: "ready", items: 1 });
     await calls.send("POST", "/corpora", { name: "all-memory", kind: "pathway" });
     expect((await settled("all-memory")).items).toBe(2);
     await calls.send("DELETE", "/corpora/all-memory");

@@ -32,6 +32,11 @@ inBothCompositions("filters of memory", (start) => {
     ];
     expect(await memory.search({ filter: { must } })).toMatchObject({ results: [{ uid }] });
 
+    expect(await memory.count({ filter: { must } })).toMatchObject({ count: 1 });
+    expect(await memory.count({ scope: { team: "blue" } })).toMatchObject({ count: 0 });
+    const wrong = [{ filter: { must: [{ key: "colour", match: "red" }] } }, { as_of: "soon" }, { k: 3 }];
+    for (const body of wrong) expect((await memory.send("POST", "count", body)).status).toBe(400);
+
     const matrix = matrixAt(house.url);
     await matrix.fill("cities", [{ id: "a", text: "tea in Oslo", metadata: { city: "Oslo" } }]);
     await matrix.send("POST", "/corpora", { name: "memory", kind: "pathway" });

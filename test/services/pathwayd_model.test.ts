@@ -228,15 +228,19 @@ class Run {
     const include_retired = this.random() < 0.3;
     const include_superseded = this.random() < 0.3;
     const from = new Date().toISOString();
-    const { results } = await this.calls.search({
-      ...(this.random() < 0.8 ? { query: this.text(), exact: true } : {}),
+    const which = {
       ...(user === undefined ? {} : { scope: { user_id: user } }),
       ...(tag === undefined ? {} : { tags: [tag] }),
       ...(as_of === undefined ? {} : { as_of }),
       include_retired,
       include_superseded,
+    };
+    const { results } = await this.calls.search({
+      ...(this.random() < 0.8 ? { query: this.text(), exact: true } : {}),
+      ...which,
       k: 200,
     });
+    const { count } = await this.calls.count(which);
     const to = new Date().toISOString();
     const states = [
       "live",
@@ -262,6 +266,8 @@ class Run {
     expect(found.filter((it) => !early.has(it))).toEqual([]);
     expect([...late].filter((it) => !found.includes(it))).toEqual([]);
     expect(new Set(found).size).toBe(found.length);
+    expect(count).toBeLessThanOrEqual(new Set(wanted(as_of ?? from)).size);
+    expect(count).toBeGreaterThanOrEqual(new Set(wanted(as_of ?? new Date().toISOString())).size);
   }
 }
 

@@ -2,6 +2,7 @@
 import type {
   AddedOrKnown,
   Audit,
+  Counted,
   Forgotten,
   Found,
   History,
@@ -58,6 +59,7 @@ export function pathwayAt(url: string) {
     unretire: post<Written>("unretire"),
     outcome: post<Written>("outcome"),
     forget: post<Forgotten>("forget"),
+    count: post<Counted>("count"),
     get: (uid: string) => ok(send<Trace>("GET", `get/${uid}`)),
     history: (uid: string) => ok(send<History>("GET", `history/${uid}`)),
     search: (query: SearchQuery) => ok(send<Found>("POST", "search", query)),

@@ -21,9 +21,7 @@ export class PathwayReader implements CorpusReader {
   }
 
   async standing({ pathway = {} }: RegisteredCorpus): Promise<Standing> {
-    const { live, index } = await this.#pathwayd.stats();
-    // Memory counts all its traces, and not those of a scope or a tag.
-    const items = Object.keys(pathway).length === 0 ? live : null;
+    const { count: items, index } = await this.#pathwayd.count(pathway);
     if (index.state === "unreachable")
       return { state: "unavailable", reason: "The index of traces can't be reached.", items };
     return { state: index.state === "ready" ? "ready" : "building", items };

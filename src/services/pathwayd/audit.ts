@@ -53,7 +53,7 @@ export async function audit(
 }
 
 /** Gives way to whoever waits, each few milliseconds. */
-async function* politely<T>(items: Iterable<T>): AsyncIterable<T> {
+export async function* politely<T>(items: Iterable<T>): AsyncIterable<T> {
   let until_ms = performance.now() + SLICE_MS;
   for (const item of items) {
     if (performance.now() > until_ms) {

@@ -3,6 +3,7 @@ import type { HttpClient } from "../../shared/client.ts";
 import type {
   AddedOrKnown,
   Audit,
+  Counted,
   Forgotten,
   Found,
   History,
@@ -28,6 +29,7 @@ export function createPathwaydClient(http: HttpClient): Pathwayd {
     get: (uid) => http.json<Trace>(`/pathway/get/${encodeURIComponent(uid)}`),
     history: (uid) => http.json<History>(`/pathway/history/${encodeURIComponent(uid)}`),
     search: (query) => post<Found>("search", query),
+    count: (query) => post<Counted>("count", query),
     import: (lines) =>
       http.json<Imported>("/pathway/import", {
         method: "POST",

@@ -1,12 +1,7 @@
 /** The documentation of pathwayd's routes. */
 import { describe } from "../../shared/http.ts";
-import {
-  AuditSchema,
-  HistorySchema,
-  ImportedSchema,
-  PathwayHealthSchema,
-  StatsSchema,
-} from "./report_schema.ts";
+import { reports } from "./report_docs.ts";
+import { HistorySchema, ImportedSchema } from "./report_schema.ts";
 import { FoundSchema } from "./search_schema.ts";
 import { AddedSchema, EXAMPLE_UID, ForgottenSchema, TraceSchema, WrittenSchema } from "./trace_schema.ts";
 
@@ -39,9 +34,6 @@ const LINE = {
   uid: UID,
   versions: [{ version: 1, at: TRACE.created_at, change: "added", body: ADD }],
 };
-const INDEX = { state: "ready", items: 3, waiting: 0 };
-const JOURNAL = { records: 3, segments: 1, corrupt: 0, torn: 0, gaps: 0, orphans: 0 };
-const HEALTH = { status: "ok", traces: 2, journal: JOURNAL, index: INDEX, erasing: 0 };
 const written = (description: string, more: object = {}) => ({
   description,
   schema: WrittenSchema,
@@ -251,73 +243,5 @@ export const documentation = {
     },
     problems: [401, 403],
   }),
-  stats: describe({
-    service,
-    summary: "Count what is remembered",
-    description: "Traces by state and kind, outcomes, replays, and the state of the search index.",
-    answers: {
-      200: {
-        description: "The counts",
-        schema: StatsSchema,
-        example: {
-          traces: 2,
-          versions: 3,
-          forgotten: 0,
-          live: 1,
-          superseded: 1,
-          retired: 0,
-          by_kind: { preference: 1 },
-          outcomes: { successes: 1, failures: 0, unknowns: 0 },
-          replays: 0,
-          content_bytes: 80,
-          index: INDEX,
-        },
-      },
-    },
-    problems: [401, 403],
-  }),
-  audit: describe({
-    service,
-    summary: "Find what deserves a look",
-    description:
-      "Duplicates, traces never used, stale ones, and pairs of one subject that contradict each other; by rules (docs/memory.md), without a model.",
-    answers: {
-      200: {
-        description: "The findings",
-        schema: AuditSchema,
-        example: {
-          duplicates: { total: 0, groups: [] },
-          never_recalled: { total: 1, uids: [UID] },
-          stale: { total: 0, uids: [] },
-          contradictions: {
-            total: 1,
-            pairs: [
-              {
-                subject: "ada",
-                uids: [UID, SUCCESSOR],
-                reason: "negation",
-                detail: "one of them denies it",
-              },
-            ],
-          },
-        },
-      },
-    },
-    problems: [400, 401, 403],
-  }),
-  health: describe({
-    service,
-    summary: "Tell the state of the journal and the index",
-    description:
-      "`degraded` where replay found lines it could not read, the index lags, or something forgotten is not erased yet; `down` after a failed write.",
-    answers: {
-      200: { description: "ok or degraded", schema: PathwayHealthSchema, example: HEALTH },
-      503: {
-        description: "down: nothing is recorded until a restart",
-        schema: PathwayHealthSchema,
-        example: { ...HEALTH, status: "down" },
-      },
-    },
-    problems: [401, 403],
-  }),
+  ...reports,
 };

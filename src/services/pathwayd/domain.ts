@@ -9,17 +9,19 @@ import type { Vectord } from "../vectord/schema.ts";
 import { audit } from "./audit.ts";
 import { Eraser } from "./erase.ts";
 import { Finder } from "./find.ts";
-import { conflict, found, refuseUnlessLive } from "./guard.ts";
+import { conflict, found, refuseOverfill, refuseUnlessLive } from "./guard.ts";
 import { historyOf, lineOf } from "./history.ts";
 import type { IndexLink } from "./index_link.ts";
 import { itemId } from "./item.ts";
 import { bodyOf, type Limits, successorBody, updatedBody } from "./judge.ts";
 import type { HistoryLine } from "./records.ts";
-import { healthOf, statsOf } from "./report.ts";
+import { countOf, healthOf, statsOf } from "./report.ts";
 import type {
   AddedOrKnown,
   Audit,
   AuditQuery,
+  Counted,
+  CountQuery,
   Forget,
   Forgotten,
   Found,
@@ -127,12 +129,12 @@ export class Memory implements Pathwayd {
   }
 
   async revise(given: Revise): Promise<Written> {
-    const { limits, newUid, store } = this.#options;
+    const { limits, newUid, store, max_traces } = this.#options;
     const successor = newUid();
     const version = await this.#turn("revise", given, async (kept, before) => {
       refuseUnlessLive("revise", kept, before);
       const body = successorBody({ ...before.body, scope: kept.scope }, given, limits);
-      this.#refuseOverfill();
+      refuseOverfill(store.traces, max_traces);
       const { uid } = given;
       const record = { op: "revised", at: this.#now(before), uid, version: before.version + 1 } as const;
       await store.append({ ...record, successor: { uid: successor, body } });
@@ -187,6 +189,10 @@ export class Memory implements Pathwayd {
 
   search(query: SearchQuery): Promise<Found> {
     return this.#finder.search(query);
+  }
+
+  count(query: CountQuery): Promise<Counted> {
+    return countOf(this.#options, query, this.#options.now_ms());
   }
 
   /** Forgotten is durable first: what a crash leaves to be erased is erased after the next start. */
@@ -272,8 +278,8 @@ export class Memory implements Pathwayd {
   }
 
   async #add(given: NewTrace, body: Version["body"], key?: string): Promise<string> {
-    this.#refuseOverfill();
-    const { store, newUid } = this.#options;
+    const { store, newUid, max_traces } = this.#options;
+    refuseOverfill(store.traces, max_traces);
     const { outcome } = given;
     const uid = newUid();
     const more = { ...(key === undefined ? {} : { key }), ...(outcome === undefined ? {} : { outcome }) };
@@ -312,15 +318,6 @@ export class Memory implements Pathwayd {
       throw new LakeError(
         "resource_limit",
         `${operation} of ${uid}: a trace may have at most ${max_versions} versions (pathwayd.max_versions); say it anew instead: revise it, or add another.`,
-      );
-  }
-
-  #refuseOverfill(): void {
-    const { store, max_traces } = this.#options;
-    if (store.traces.size >= max_traces)
-      throw new LakeError(
-        "resource_limit",
-        `There may be at most ${max_traces} traces (pathwayd.max_traces): forget some, or allow more.`,
       );
   }
 }

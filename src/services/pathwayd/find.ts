@@ -58,10 +58,7 @@ export class Finder {
   async search(query: SearchQuery): Promise<Found> {
     const started_ms = performance.now();
     const { link, now_ms } = this.#options;
-    const at_ms = query.as_of === undefined ? now_ms() : readTime(query.as_of);
-    if (at_ms === undefined)
-      throw new LakeError("invalid", `as_of "${query.as_of}" names no time; use RFC 3339.`);
-    if (query.filter) judgeFilter(query.filter);
+    const at_ms = momentOf(query, now_ms());
     const results =
       query.query === undefined
         ? this.#newest(query, at_ms)
@@ -166,6 +163,14 @@ export class Finder {
       throw error;
     }
   }
+}
+
+/** The moment that a search asks for, once it is one that can be asked. @throws LakeError invalid */
+export function momentOf({ as_of, filter }: SearchQuery, now_ms: number): number {
+  const at_ms = as_of === undefined ? now_ms : readTime(as_of);
+  if (at_ms === undefined) throw new LakeError("invalid", `as_of "${as_of}" names no time; use RFC 3339.`);
+  if (filter) judgeFilter(filter);
+  return at_ms;
 }
 
 /** Uses count until the moment that is asked for. */

@@ -31,6 +31,15 @@ export function refuseUnlessLive(operation: string, kept: Kept, { state, success
     );
 }
 
+/** @throws LakeError resource_limit */
+export function refuseOverfill({ size }: Traces, max_traces: number): void {
+  if (size >= max_traces)
+    throw new LakeError(
+      "resource_limit",
+      `There may be at most ${max_traces} traces (pathwayd.max_traces): forget some, or allow more.`,
+    );
+}
+
 /** Carries the present trace, so that the caller can go on from it. */
 export function conflict(operation: string, kept: Kept, why: string, more: object = {}): LakeError {
   const current = told(kept);

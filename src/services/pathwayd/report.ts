@@ -1,8 +1,11 @@
 /** The state of memory, counted. */
-import { totals } from "./audit.ts";
+import { politely, totals } from "./audit.ts";
+import { momentOf, passesOf } from "./find.ts";
 import type { IndexLink } from "./index_link.ts";
-import type { PathwayHealth, Stats } from "./report_schema.ts";
+import type { Counted, PathwayHealth, Stats } from "./report_schema.ts";
+import type { CountQuery } from "./search_schema.ts";
 import type { TraceStore } from "./store.ts";
+import { presentOf, versionAt } from "./trace.ts";
 
 interface Parts {
   readonly store: TraceStore;
@@ -20,6 +23,18 @@ export async function statsOf({ store, link }: Parts): Promise<Stats> {
     content_bytes: traces.content_bytes,
     index: indexOf({ store, link }),
   };
+}
+
+/** How many a search would tell, had it no end; counted in memory, whatever the index holds. @throws LakeError invalid */
+export async function countOf({ store, link }: Parts, query: CountQuery, now_ms: number): Promise<Counted> {
+  const at_ms = momentOf(query, now_ms);
+  const passes = passesOf(query, at_ms);
+  let count = 0;
+  for await (const kept of politely(store.traces.all())) {
+    const version = query.as_of === undefined ? presentOf(kept) : versionAt(kept, at_ms);
+    if (version && passes(kept, version)) count++;
+  }
+  return { count, index: indexOf({ store, link }) };
 }
 
 /** @param erasing why what is forgotten is not erased yet; undefined where that goes on */

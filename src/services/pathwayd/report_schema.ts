@@ -60,6 +60,12 @@ export const StatsSchema = t.Object({
 });
 export type Stats = Static<typeof StatsSchema>;
 
+export const CountedSchema = t.Object({
+  count: t.Integer({ description: "traces" }),
+  index: StatsSchema.properties.index,
+});
+export type Counted = Static<typeof CountedSchema>;
+
 export const AuditQuerySchema = t.Object({
   limit: t.Optional(
     t.Integer({

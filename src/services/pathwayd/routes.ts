@@ -4,8 +4,8 @@ import { type Door, patiently } from "../../shared/http.ts";
 import { readLines } from "./body.ts";
 import { documentation } from "./docs.ts";
 import { AuditQuerySchema } from "./report_schema.ts";
-import type { Pathwayd, SearchQuery } from "./schema.ts";
-import { SearchBody } from "./search_schema.ts";
+import type { CountQuery, Pathwayd, SearchQuery } from "./schema.ts";
+import { CountBody, SearchBody } from "./search_schema.ts";
 import {
   AddBody,
   AddIdempotentBody,
@@ -78,6 +78,11 @@ export function pathwaydRoutes(domain: Pathwayd, door: Door, max_import_bytes: n
       body: SearchBody,
       ...reads,
       detail: documentation.search,
+    })
+    .post("/pathway/count", ({ body }) => domain.count(body as CountQuery), {
+      body: CountBody,
+      ...reads,
+      detail: documentation.count,
     })
     .post(
       "/pathway/import",

@@ -1,6 +1,6 @@
 /** pathwayd's interface: what an agent remembers, with its history. Its shapes lie in the files beside this one. */
-import type { Audit, AuditQuery, History, Imported, PathwayHealth, Stats } from "./report_schema.ts";
-import type { Found, SearchQuery } from "./search_schema.ts";
+import type { Audit, AuditQuery, Counted, History, Imported, PathwayHealth, Stats } from "./report_schema.ts";
+import type { CountQuery, Found, SearchQuery } from "./search_schema.ts";
 import type {
   AddedOrKnown,
   Forget,
@@ -16,8 +16,8 @@ import type {
   Written,
 } from "./trace_schema.ts";
 
-export type { Audit, AuditQuery, History, Imported, PathwayHealth, Stats } from "./report_schema.ts";
-export type { Explain, Found, FoundTrace, SearchQuery } from "./search_schema.ts";
+export type { Audit, AuditQuery, Counted, History, Imported, PathwayHealth, Stats } from "./report_schema.ts";
+export type { CountQuery, Explain, Found, FoundTrace, SearchQuery } from "./search_schema.ts";
 export type {
   AddedOrKnown,
   Content,
@@ -63,6 +63,8 @@ export interface Pathwayd {
   history(uid: string): Promise<History>;
   /** @throws LakeError invalid, unavailable (the index can't be reached) */
   search(query: SearchQuery): Promise<Found>;
+  /** How many traces a search of this kind would tell, had it no end. @throws LakeError invalid */
+  count(query: CountQuery): Promise<Counted>;
   /** A line for each trace, as `export` writes them; each is judged on its own. @throws LakeError invalid, unavailable */
   import(lines: Uint8Array): Promise<Imported>;
   /** Every trace with its history, a line of JSON each. */

@@ -9,6 +9,28 @@ export const MAX_QUERY_CHARS = 10_000;
 const MAX_FILTER_CLAUSES = 64;
 
 const Clauses = t.Optional(t.Array(t.Unknown(), { maxItems: MAX_FILTER_CLAUSES }));
+const WHICH = {
+  tags: t.Optional(Tags("all of them")),
+  kind: t.Optional(Kind),
+  subject: t.Optional(Subject),
+  scope: t.Optional(Scope),
+  filter: t.Optional(
+    t.Object(
+      { must: Clauses, should: Clauses, must_not: Clauses },
+      {
+        additionalProperties: false,
+        description:
+          "as vectord's, on uid, kind, tags, subject, source, version, scope.<label>, and valid_from, valid_to, expires, known_from (ms since 1970)",
+      },
+    ),
+  ),
+  as_of: t.Optional(Time("what was valid and known then; now by default")),
+  include_retired: t.Optional(t.Boolean({ description: "false by default" })),
+  include_superseded: t.Optional(t.Boolean({ description: "false by default" })),
+};
+export const CountBody = t.Object(WHICH, { additionalProperties: false });
+export type CountQuery = Omit<Static<typeof CountBody>, "filter"> & { filter?: Filter };
+
 export const SearchBody = t.Object(
   {
     query: t.Optional(
@@ -20,23 +42,7 @@ export const SearchBody = t.Object(
       }),
     ),
     k: t.Optional(t.Integer({ minimum: 1, maximum: MAX_K, description: `${DEFAULT_K} by default` })),
-    tags: t.Optional(Tags("all of them")),
-    kind: t.Optional(Kind),
-    subject: t.Optional(Subject),
-    scope: t.Optional(Scope),
-    filter: t.Optional(
-      t.Object(
-        { must: Clauses, should: Clauses, must_not: Clauses },
-        {
-          additionalProperties: false,
-          description:
-            "as vectord's, on uid, kind, tags, subject, source, version, scope.<label>, and valid_from, valid_to, expires, known_from (ms since 1970)",
-        },
-      ),
-    ),
-    as_of: t.Optional(Time("what was valid and known then; now by default")),
-    include_retired: t.Optional(t.Boolean({ description: "false by default" })),
-    include_superseded: t.Optional(t.Boolean({ description: "false by default" })),
+    ...WHICH,
     exact: t.Optional(t.Boolean({ description: "compare the query with every trace; false by default" })),
     explain: t.Optional(
       t.Boolean({ description: "tell what each hit's score is made of; false by default" }),
