@@ -102,6 +102,7 @@ export async function compose(config: Config, target: Target, log: Log): Promise
     app,
     forwards,
     max_body_bytes: largestBody(config),
+    max_held_bytes: config.max_held_bytes,
     serviceOf: (path) => serviceAt(path) ?? (is_gateway ? "gateway" : target),
     witness: witness?.note,
   });

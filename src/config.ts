@@ -141,6 +141,15 @@ function crossCheck(config: Static<typeof ConfigSchema>): void {
       `ingestd.process_limit_mib must be above ingestd.memory_limit_mib (got ${config.ingestd.process_limit_mib} and ${config.ingestd.memory_limit_mib})`,
     );
   refuseModels(config.embedd, config.pathwayd.model);
+  for (const [key, bytes] of [
+    ["max_json_bytes", config.max_json_bytes],
+    ["vectord.max_body_bytes", config.vectord.max_body_bytes],
+    ["pathwayd.max_import_bytes", config.pathwayd.max_import_bytes],
+  ] as const)
+    if (config.max_held_bytes < bytes)
+      throw new ConfigError(
+        `max_held_bytes must be at least ${key} (got ${config.max_held_bytes} and ${bytes})`,
+      );
   if (config.queryd.process_limit_mib <= config.queryd.memory_limit_mib)
     throw new ConfigError(
       `queryd.process_limit_mib must be above queryd.memory_limit_mib (got ${config.queryd.process_limit_mib} and ${config.queryd.memory_limit_mib})`,

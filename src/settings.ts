@@ -56,6 +56,12 @@ export const ConfigSchema = Type.Object(
     ),
     drain_ms: whole(10_000, 0, 600_000, "how long a stop waits for what is under way"),
     max_json_bytes: whole(4 * MIB, 1024, 256 * MIB, "the largest JSON body a route reads"),
+    max_held_bytes: whole(
+      256 * MIB,
+      1024,
+      1024 * 1024 * MIB,
+      "bytes of bodies that one process holds at a time; past it the answer is 429",
+    ),
     keys: Type.Array(Key, {
       default: [],
       description:

@@ -134,6 +134,7 @@ describe("a configuration", () => {
       '[pathwayd]\nmodel = "nope"',
       'pathwayd.model must name a model of embedd.models or "lakehouse-static-en-v1" (got "nope")',
     ],
+    ["max_held_bytes = 1024", "max_held_bytes must be at least max_json_bytes (got 1024 and 4194304)"],
     ["[embedd]\nqueue = 5", "embedd.queue must be at least embedd.max_texts (got 5 and 2048)"],
     [
       "[embedd]\ntimeout_ms = 5",

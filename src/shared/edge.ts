@@ -9,6 +9,7 @@ import { Bag, type Placed } from "./bag.ts";
 import type { Series } from "./durations.ts";
 import { LakeError } from "./errors.ts";
 import type { Forward, Forwarded } from "./forward.ts";
+import { countHeld, type Held, HeldBytes, UNCOUNTED_BYTES } from "./held.ts";
 import { leaveBody, newRequestId, rememberRequestId } from "./http.ts";
 import type { KeyRing } from "./keys.ts";
 import type { Log } from "./log.ts";
@@ -40,6 +41,8 @@ export interface EdgeOptions {
   readonly forwards: readonly ForwardedPrefix[];
   /** The largest body that any route takes; each route has its own limit besides. */
   readonly max_body_bytes: number;
+  /** Bytes of bodies held at a time. */
+  readonly max_held_bytes: number;
   /** The service that a path belongs to, for metrics. */
   serviceOf(path: string): string;
   /** Told of each request served; must neither throw nor wait. */
@@ -47,8 +50,9 @@ export interface EdgeOptions {
 }
 
 /** A request from its arrival to its answer. */
-class Trace implements Placed, Forwarded {
+class Trace implements Placed, Forwarded, Held {
   place = -1;
+  held_bytes = 0;
   request_id = "";
   /** Filled for a request that is forwarded, whose answer comes with its id and its limits already. */
   headers: Record<string, string> = NO_HEADERS;
@@ -62,6 +66,11 @@ class Trace implements Placed, Forwarded {
     readonly started_ms: number,
     public series: Series,
   ) {}
+
+  hold(bytes: number): void {
+    this.edge.held.take(bytes);
+    this.held_bytes += bytes;
+  }
 
   finish(response: Response): Response {
     return this.edge.finish(this, response);
@@ -88,6 +97,7 @@ export class Edge {
   readonly #routes: RouteTable;
   readonly #forwards: ReadonlyMap<string, There>;
   readonly #under_way = new Bag<Trace>();
+  readonly held: HeldBytes;
   readonly #unknown: Series;
   readonly #is_logged: boolean;
   #is_draining = false;
@@ -98,6 +108,8 @@ export class Edge {
   constructor(options: EdgeOptions) {
     const { app, forwards, metrics, log } = options;
     this.#options = options;
+    this.held = new HeldBytes(options.max_held_bytes);
+    metrics.gauge("held_bytes", "Bytes of bodies of requests under way", () => this.held.bytes);
     this.#routes = new RouteTable(app, metrics.requests, options.serviceOf);
     this.#forwards = new Map(
       forwards.map(({ prefix, forward, service }) => [
@@ -157,13 +169,16 @@ export class Edge {
     const { headers } = request;
     trace.request_id = newRequestId(headers.get("x-request-id"));
     this.#refuseHost(headers.get("host"));
-    this.#refuseLarge(headers.get("content-length"));
+    const length = headers.get("content-length");
+    this.#refuseLarge(length);
     const route = this.#routeOf(trace);
     trace.series = route.series;
     if (route.scope !== undefined) keys.authorize(headers, route.scope);
     if (keys.is_empty) refuseForeignPage(headers.get("origin"), headers.get("host"));
     if (route.streams_body) leaveBody(request);
     rememberRequestId(request, trace.request_id);
+    if (length === null ? trace.method !== "GET" : Number(length) > UNCOUNTED_BYTES)
+      countHeld(request, trace);
     return app.fetch(request);
   }
 
@@ -220,6 +235,8 @@ export class Edge {
 
   #finish(trace: Trace, response: Response): Response {
     this.#under_way.remove(trace);
+    if (trace.held_bytes > 0) this.held.give(trace.held_bytes);
+    trace.held_bytes = 0;
     const duration_ms = performance.now() - trace.started_ms;
     const { status } = response;
     const { request_id, method, path } = trace;

@@ -5,6 +5,7 @@
 import { Elysia, type TSchema } from "elysia";
 import { MAX_JSON_DEPTH, parseJson } from "./depth.ts";
 import { LakeError, messageOf } from "./errors.ts";
+import { declaredBytes, type ReadOptions, readArriving } from "./held.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
 import { BODY_EXAMPLE, problemAnswers } from "./openapi_schema.ts";
@@ -117,10 +118,9 @@ function readBody(request: Request, content_type: string, max_bytes: number): un
     if (FORMS.includes(content_type) && request.body) throw notJson(content_type);
     return undefined;
   }
-  const declared = request.headers.get("content-length");
-  if (declared === null) return request.body ? readCounted(request, max_bytes).then(readJson) : undefined;
-  const bytes = Number(declared);
-  if (bytes > max_bytes) throw tooLarge(max_bytes);
+  const options = limitedTo(max_bytes);
+  const bytes = declaredBytes(request, options);
+  if (bytes === undefined) return request.body ? readArriving(request, options).then(readJson) : undefined;
   if (bytes > 2 * MAX_JSON_DEPTH) return request.text().then(readJson);
   return bytes === 0 ? undefined : request.json().catch(refuseJson);
 }
@@ -131,27 +131,16 @@ function refuseJson(error: unknown): never {
   throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);
 }
 
-/** Reads a text body, counted while it arrives. @throws LakeError `too_large` */
+/** Reads a text body, counted while it arrives. @throws LakeError `too_large`, `queue_full` */
 export async function readText(request: Request, max_bytes: number): Promise<string> {
-  const declared = Number(request.headers.get("content-length") ?? Number.NaN);
-  if (declared > max_bytes) throw tooLarge(max_bytes);
-  return Number.isNaN(declared) ? readCounted(request, max_bytes) : request.text();
+  const options = limitedTo(max_bytes);
+  return declaredBytes(request, options) === undefined ? readArriving(request, options) : request.text();
 }
 
-async function readCounted(request: Request, max_bytes: number): Promise<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: false });
-  let text = "";
-  let bytes = 0;
-  for await (const chunk of request.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > max_bytes) throw tooLarge(max_bytes);
-    text += decoder.decode(chunk, { stream: true });
-  }
-  return text + decoder.decode();
-}
-
-function tooLarge(max_bytes: number): LakeError {
-  return new LakeError("too_large", `The body may have at most ${max_bytes} bytes here.`, { max_bytes });
+function limitedTo(max_bytes: number): ReadOptions {
+  const tooLarge = () =>
+    new LakeError("too_large", `The body may have at most ${max_bytes} bytes here.`, { max_bytes });
+  return { max_bytes, tooLarge };
 }
 
 /** One documented answer of a route. */

@@ -19,6 +19,7 @@ function serve(options: Partial<EdgeOptions>) {
     app: new Elysia().get("/health", "fine"),
     forwards: [],
     max_body_bytes: 1000,
+    max_held_bytes: 1000,
     serviceOf: () => "none",
     ...options,
   });

@@ -87,7 +87,7 @@ export function pathwaydRoutes(domain: Pathwayd, door: Door, max_import_bytes: n
     .post(
       "/pathway/import",
       async ({ request, server }) => {
-        const lines = await readLines(request.body, request.headers, max_import_bytes);
+        const lines = await readLines(request, max_import_bytes);
         return patiently(server, request, () => domain.import(lines));
       },
       { parse: "none", ...writes, detail: documentation.import },

@@ -86,8 +86,7 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
       "/vectors/index/:name/add",
       async ({ params, request, server }) => {
         const { name } = params;
-        if (!isParquet(request))
-          return domain.add(name, await readBatch(request.body, request.headers, max_body_bytes));
+        if (!isParquet(request)) return domain.add(name, await readBatch(request, max_body_bytes));
         const body = (request.body ?? []) as unknown as AsyncIterable<Uint8Array>;
         return patiently(server, request, () => domain.tables.add(name, { body, signal: request.signal }));
       },
