@@ -38,9 +38,9 @@ type Range = NonNullable<Condition["range"]>;
 
 const MAX_DEPTH = 8;
 
-/** @throws LakeError invalid, naming the clause */
-export function readFilter(filter: Filter): FilterTree {
-  return readTree(filter, "filter", 1);
+/** @param path what the filter is called where it is told of @throws LakeError invalid, naming the clause */
+export function readFilter(filter: Filter, path = "filter"): FilterTree {
+  return readTree(filter, path, 1);
 }
 
 /** Whether a filter lets an item through. */
@@ -71,7 +71,9 @@ function readClause(clause: Clause, path: string, depth: number): FilterTree | Q
 function refuse(schema: typeof FilterSchema | typeof ConditionSchema, value: unknown, path: string): void {
   const errors = faultsIn(schema, value, path);
   if (errors.length > 0)
-    throw new LakeError("invalid", `The filter is not valid: ${mostTelling(errors)}`, { errors });
+    throw new LakeError("invalid", `The ${path.split("/", 1)[0]} is not valid: ${mostTelling(errors)}`, {
+      errors,
+    });
 }
 
 /** A clause with neither a key nor a filter's member is a condition whose key was forgotten or misspelt. */

@@ -89,6 +89,69 @@ inBothCompositions("vectord: from a table", (start) => {
     expect(missing).toMatchObject({ status: 404, body: { code: "not_found" } });
   }, 60_000);
 
+  test("only the rows that `where` lets through are taken, counted and kept", async () => {
+    const house = await start();
+    const { load, begin, info, send: ask } = tablesAt(house);
+    const rows = [
+      { id: 1, title: "snow on the roofs", city: "Oslo", day: "2026-01-05", price: 1.5, tags: ["cold"] },
+      {
+        id: 2,
+        title: "rain on the roofs",
+        city: "Bergen",
+        day: "2026-01-06",
+        price: 2,
+        tags: ["wet", "cold"],
+      },
+      { id: 3, title: "sun on the roofs", city: "O'Hara\"; --", day: "2026-02-01", price: null, tags: [] },
+      { id: 3, title: "a second three", city: "Twice", day: "2026-02-02", price: 4, tags: null },
+    ];
+    const types = "types=id:long,price:double,day:date";
+    expect((await send(house.url, `name=weather&${types}`, lines(rows))).status).toBe(201);
+    const request = { table: "weather", id: "id", text: "title", metadata: ["city"], remove_missing: true };
+    const must = (...clauses: object[]) => ({ ...request, where: { must: clauses } });
+    const ids = async () => {
+      const { body } = await ask<{ items: { id: string }[] }>("POST", "/weather/get", {
+        ids: ["1", "2", "3"],
+        include: [],
+      });
+      return body.items.map(({ id }) => id);
+    };
+    const taken = async (body: object) => {
+      const { status, result } = await load("weather", body);
+      expect(status).toBe("done");
+      return { rows: result?.rows, existing: result?.existing, ids: await ids() };
+    };
+    // Twice the same id, of which the rows taken have it once.
+    const not_twice = { ...request, where: { must_not: [{ key: "city", match: "Twice" }] } };
+    expect(await taken(not_twice)).toEqual({ rows: 3, existing: false, ids: ["1", "2", "3"] });
+    expect(await taken(not_twice)).toMatchObject({ existing: true });
+    const january = must({ key: "DAY", range: { lt: "2026-02-01" } });
+    expect(await taken(january)).toEqual({ rows: 2, existing: false, ids: ["1", "2"] });
+    expect(await taken(must({ key: "tags", match: "wet" }))).toMatchObject({ ids: ["2"] });
+    const quoted = must({ key: "city", match: "O'Hara\"; --" });
+    expect(await taken(quoted)).toEqual({ rows: 1, existing: false, ids: ["3"] });
+    const none = must({ key: "city", match: "' OR true OR '" });
+    expect(await taken(none)).toEqual({ rows: 0, existing: false, ids: [] });
+    expect((await info("weather")).items).toBe(0);
+
+    const refused = async (where: unknown) => {
+      const { status, body } = await begin<Problem>("weather", { ...request, where });
+      expect([status, body.code]).toEqual([400, "invalid"]);
+      return body.detail;
+    };
+    const one = (clause: object) => refused({ must: [clause] });
+    expect(await one({ key: 'city" OR true --', match: "Oslo" })).toContain("There is no column");
+    expect(await one({ key: "id", match: "1; DROP TABLE x" })).toContain("takes a number");
+    expect(await one({ key: "city", match: 1 })).toContain("takes a text (got 1)");
+    expect(await one({ key: "day", range: { gte: "soon" } })).toContain("a day (2026-01-31)");
+    expect(await one({ key: "city.name", exists: true })).toContain('nothing in a string by the name "name"');
+    expect(await one({ key: "city", like: "%" })).toStartWith("The where is not valid: where/must/0");
+    expect(await refused("city = 'Oslo'")).toContain("where");
+    let deep: object = { key: "city", exists: true };
+    for (let depth = 0; depth < 9; depth++) deep = { must: [deep] };
+    expect(await refused(deep)).toContain("nests deeper than 8");
+  }, 60_000);
+
   test("vectors of a table need no model; faults end the job in words, and leave what was there", async () => {
     const house = await start();
     const { load, begin, search, send: ask } = tablesAt(house);

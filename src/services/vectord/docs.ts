@@ -210,7 +210,7 @@ export const documentation = {
     service,
     summary: "Read a lake table into an index",
     description:
-      "Reads one snapshot of a table as a job: `id` names the column whose value, as text, is the item's id, `text` the one that vectors are made of (or `vector` one that holds them), `metadata` those that become members of the metadata. The index is made where it is not there, with the settings in `index`. Rows whose item is the same already are left alone; with `remove_missing` items that the table doesn't have are removed. The key needs `queryd:read`, too. The example reads the table that the example of POST /ingest makes.",
+      "Reads one snapshot of a table as a job: `id` names the column whose value, as text, is the item's id, `text` the one that vectors are made of (or `vector` one that holds them), `metadata` those that become members of the metadata. The index is made where it is not there, with the settings in `index`. `where`, a filter over the table's columns, says which rows are taken. Rows whose item is the same already are left alone; with `remove_missing` items that the rows taken don't have are removed. The key needs `queryd:read`, too. The example reads the table that the example of POST /ingest makes.",
     example: { table: "sales", id: "id", text: "note", metadata: ["day"] },
     answers: { 202: { description: "The job, begun", schema: LoadJobSchema, example: JOB } },
     problems: [400, 401, 403, 404, 409, 413, 429, 503],

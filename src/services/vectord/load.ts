@@ -15,6 +15,7 @@ import { type IndexInfo, type LoadRequest, MAX_IDS } from "./schema.ts";
 import { readBatches } from "./table_batches.ts";
 import type { Opened, TableProcess } from "./tables_protocol.ts";
 import type { Loaded, LoadJob } from "./tables_schema.ts";
+import { whereOf } from "./where.ts";
 import type { WriterApi } from "./writer.ts";
 
 export interface LoaderOptions {
@@ -39,6 +40,8 @@ interface Load {
   readonly name: string;
   readonly request: LoadRequest;
   readonly plan: ScanPlan;
+  /** The rows to take, in SQL; null for all. */
+  readonly where: string | null;
   readonly signal: AbortSignal;
 }
 
@@ -70,6 +73,7 @@ export class Loader {
     });
     this.#refuseSecond(name);
     judgeColumns(request, plan.fields);
+    const where = request.where === undefined ? null : whereOf(request.where, plan.fields);
     const index = await this.#judgeIndex(name, request);
     const made = index && (await this.#madeBefore(index, request, plan));
     this.#refuseSecond(name);
@@ -82,7 +86,7 @@ export class Loader {
       await jobs.run(job.job_id, async () => ({ result: made }));
       return jobs.get(job.job_id);
     }
-    const load = { job_id: job.job_id, name, request, plan, signal };
+    const load = { job_id: job.job_id, name, request, plan, where, signal };
     const work = jobs.run(job.job_id, async () => ({ result: await this.#run(load) }));
     this.#running.set(
       name,
@@ -129,12 +133,17 @@ export class Loader {
 
   async #run(load: Load): Promise<Loaded> {
     const { jobs, imports, storage, items } = this.#options;
-    const { job_id, name, request, plan, signal } = load;
+    const { job_id, name, request, plan, where, signal } = load;
     const { id, text = null, vector = null, metadata = [] } = request;
     return imports.run(signal, async (child) => {
       jobs.update(job_id, { status: "running", phase: "reading" });
       const columns = { id, text, vector, metadata };
-      const opened = await child.ask("open", { table: contentOf(plan, storage), columns }, () => {}, signal);
+      const opened = await child.ask(
+        "open",
+        { table: contentOf(plan, storage), columns, where },
+        () => {},
+        signal,
+      );
       jobs.update(job_id, { phase: "loading", rows: opened.rows });
       const { index, is_new } = await this.#index(load, opened);
       const loaded = await this.#fill(load, child, index, opened.rows).catch(async (error) => {
@@ -228,6 +237,7 @@ function originOf({ request, plan }: Pick<Load, "request" | "plan">): {
   table_uuid: string;
   columns: string;
 } {
-  const { id, text, vector, metadata, remove_missing = false } = request;
-  return { table_uuid: plan.uuid, columns: JSON.stringify({ id, text, vector, metadata, remove_missing }) };
+  const { id, text, vector, metadata, where, remove_missing = false } = request;
+  const columns = { id, text, vector, metadata, where, remove_missing };
+  return { table_uuid: plan.uuid, columns: JSON.stringify(columns) };
 }

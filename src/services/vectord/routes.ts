@@ -14,6 +14,7 @@ import {
   FieldsBody,
   FromTableBody,
   GetBody,
+  type LoadRequest,
   NameParams,
   PageQuery,
   RESERVED,
@@ -128,7 +129,7 @@ export function vectordRoutes(domain: Vectord, door: Door, max_body_bytes: numbe
         const { name } = params;
         // The index would tell its readers what only readers of the table may see.
         requireScope(door.principal(request), "queryd:read");
-        const job = await domain.tables.load(name, body);
+        const job = await domain.tables.load(name, body as LoadRequest);
         set.status = 202;
         set.headers.location = `../../jobs/${job.job_id}`; // relative, since only the edge has /v1
         return job;

@@ -51,7 +51,9 @@ export class Rows {
       let from = "";
       if (is_table) {
         await bindTable(connection, new Footers(), { schema: "lake", view: "source" }, source.table);
-        from = "lake.source";
+        from = source.where === null ? "lake.source" : "lake.taken";
+        if (source.where !== null)
+          await connection.run(`CREATE VIEW lake.taken AS SELECT * FROM lake.source WHERE ${source.where}`);
       } else from = `read_parquet(${quotePath(source.parquet)}, hive_partitioning = false)`;
       const selection = await selectItems(connection, from, is_table ? source.columns : null);
       const opened = await countRows(connection, selection);

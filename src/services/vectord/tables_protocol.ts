@@ -20,8 +20,15 @@ export interface Columns {
   metadata: readonly string[];
 }
 
+export interface OpenTable {
+  table: TableContent;
+  columns: Columns;
+  /** A condition of SQL on its rows, made by ourselves; null to take all. */
+  where: string | null;
+}
+
 /** A Parquet file, whose columns say by their names what they are, or a table. */
-export type OpenRows = { parquet: string } | { table: TableContent; columns: Columns };
+export type OpenRows = { parquet: string } | OpenTable;
 
 export interface Opened {
   rows: number;

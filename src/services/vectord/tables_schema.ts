@@ -1,5 +1,6 @@
 /** Indexes as tables: Parquet out and in, and the columns of a lake table in, as jobs. */
 import { type Static, t } from "elysia";
+import { type Filter, FilterSchema } from "../../shared/filter_schema.ts";
 import type { JobState } from "../../shared/jobs.ts";
 import { SNAPSHOT_ID, TABLE_NAME } from "../../shared/wording.ts";
 
@@ -48,13 +49,21 @@ export const fromTableBody = <Settings extends ReturnType<typeof t.Object>>(sett
           uniqueItems: true,
         }),
       ),
+      where: t.Optional(
+        t.Object(FilterSchema.properties, {
+          additionalProperties: false,
+          description:
+            "which rows are taken, all by default: a filter as of metadata, whose keys are the table's columns (docs/vectors.md)",
+          examples: [{ must: [{ key: "city", match: "Oslo" }] }],
+        }),
+      ),
       snapshot_id: t.Optional(
         t.String({ pattern: "^-?\\d{1,19}$", error: SNAPSHOT_ID, description: "the newest by default" }),
       ),
       as_of: t.Optional(t.String({ maxLength: 64, description: "the snapshot of this time (RFC 3339)" })),
       remove_missing: t.Optional(
         t.Boolean({
-          description: "remove the items whose id the table doesn't have; false by default",
+          description: "remove the items whose id the rows taken don't have; false by default",
         }),
       ),
       index: t.Optional(settings),
@@ -85,12 +94,12 @@ export const LoadedSchema = t.Object({
   table: t.String(),
   snapshot_id: t.Nullable(t.String()),
   existing: t.Boolean({ description: "the index held this snapshot's rows already; nothing was read" }),
-  rows: t.Integer({ description: "rows of the table" }),
+  rows: t.Integer({ description: "rows taken of the table" }),
   added: t.Integer(),
   replaced: t.Integer({ description: "items that had another text, vector or metadata" }),
   unchanged: t.Integer({ description: "rows whose item was the same already" }),
   skipped: t.Integer({ description: "rows whose text (or vector) is null or blank" }),
-  removed: t.Integer({ description: "items whose id the table doesn't have" }),
+  removed: t.Integer({ description: "items whose id the rows taken don't have" }),
   truncated: t.Integer({ description: "texts of which the model read only the beginning" }),
 });
 export type Loaded = Static<typeof LoadedSchema>;
@@ -102,7 +111,7 @@ export const LoadJobSchema = t.Object({
   status: t.Union((["queued", "running", "done", "failed"] as const).map((it) => t.Literal(it))),
   phase: t.Union(LOAD_PHASES.map((it) => t.Literal(it))),
   percent: t.Number({ description: "of the present phase, 0 to 100" }),
-  rows: t.Integer({ description: "rows of the table; 0 until they are counted" }),
+  rows: t.Integer({ description: "rows to take of the table; 0 until they are counted" }),
   rows_done: t.Integer({ description: "rows read, and in the index where they belong there" }),
   created_at: t.String(),
   finished_at: t.Union([t.String(), t.Null()]),
@@ -135,6 +144,7 @@ export interface FromTable<Settings> {
   text?: string;
   vector?: string;
   metadata?: string[];
+  where?: Filter;
   snapshot_id?: string;
   as_of?: string;
   remove_missing?: boolean;
