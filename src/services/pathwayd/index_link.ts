@@ -149,7 +149,10 @@ export class IndexLink {
         if (this.#is_ready) return;
         await this.#open();
       }
-      while (this.#dirty.size > 0 && !this.#is_closed) await this.#flush();
+      while (this.#dirty.size > 0 && !this.#is_closed) {
+        await this.#flush();
+        this.#noteLater(); // not after all of them: writes may come without a break
+      }
       if (!this.#is_ready && !this.#is_closed) await this.#check();
       this.#retry_ms = FIRST_RETRY_MS;
       this.#noteLater();

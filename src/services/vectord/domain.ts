@@ -317,10 +317,25 @@ export class Vectors implements VectorItems, VectorMoves {
     });
   }
 
-  /** Removes the items whose time has passed; they are not found any more as it is. */
-  async expire(): Promise<void> {
+  /**
+   * Removes the items whose time has passed; they are not found any more as it is. A sweep takes all of them, and an
+   * index where that fails keeps none of the others waiting.
+   */
+  async expire(failed: (name: string, error: unknown) => void): Promise<void> {
     for (const name of this.#indexes.fit())
-      await this.#removed(name, await this.#options.writer.insist("expire", [name, this.#options.now_ms()]));
+      try {
+        while (await this.#expireSome(name));
+      } catch (error) {
+        // It may have been dropped meanwhile.
+        if (this.#indexes.has(name)) failed(name, error);
+      }
+  }
+
+  /** @returns whether there may be more */
+  async #expireSome(name: string): Promise<boolean> {
+    const keys = await this.#options.writer.insist("expire", [name, this.#options.now_ms()]);
+    await this.#removed(name, keys);
+    return keys.length > 0;
   }
 
   async #removed(name: string, keys: number[]): Promise<Deleted> {

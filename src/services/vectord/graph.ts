@@ -21,6 +21,8 @@ const MASKED_SHARE = 0.3;
 /** Vectors overwritten in one go, and keys looked through for them; where there are more, the graph is built anew. */
 const OVERWRITTEN_MAX = 512;
 const LOOKED_THROUGH_MAX = 200_000;
+/** What a saved graph may lack, as a part of the graph, before it is worth to save it anew. */
+const OUTGROWN_SHARE = 0.2;
 const THREADS = 1;
 
 /** A graph being filled: keys in rising order. */
@@ -40,6 +42,7 @@ export class Graph {
   /** What takes the place of `#now` once it holds everything. */
   #next: Growth | undefined;
   #saved_key = -1;
+  #saved_size = 0;
   /** Whether `#now` holds vectors that may not reach the disk any more. */
   #is_soiled = false;
 
@@ -50,6 +53,7 @@ export class Graph {
     const loaded = this.#load();
     this.#now = loaded ?? this.#empty();
     this.#saved_key = loaded?.covers_key ?? -1;
+    this.#saved_size = loaded?.size ?? 0;
     this.#now.waiting = [...shelf.keys()].filter((key) => key > this.#now.covers_key);
   }
 
@@ -77,6 +81,11 @@ export class Graph {
   /** Whether what is on the disk is older than what is here. */
   get is_unsaved(): boolean {
     return !this.#is_soiled && this.#now.size > 0 && this.#now.covers_key !== this.#saved_key;
+  }
+
+  /** Whether a good part of it would have to be made again after a kill. */
+  get is_outgrown(): boolean {
+    return this.is_unsaved && this.#now.size - this.#saved_size >= OUTGROWN_SHARE * this.#now.size;
   }
 
   get bytes(): number {
@@ -112,6 +121,7 @@ export class Graph {
         this.#now = this.#next;
         this.#next = undefined;
         this.#saved_key = -1;
+        this.#saved_size = 0;
         this.#is_soiled = false;
       }
     }
@@ -128,6 +138,7 @@ export class Graph {
   erase(): void {
     removeGraph(this.#folder);
     this.#saved_key = -1;
+    this.#saved_size = 0;
     const { covers_key } = this.#now;
     const is_cheap = this.masked <= OVERWRITTEN_MAX && covers_key <= this.#shelf.size + LOOKED_THROUGH_MAX;
     if (is_cheap && this.#next === undefined && !this.#is_soiled) {
@@ -182,6 +193,7 @@ export class Graph {
     syncPath(path);
     writeGraphManifest(this.#folder, { file, covers_key, size, checksum: checksumOf(path) });
     this.#saved_key = covers_key;
+    this.#saved_size = size;
     sweepGraphs(this.#folder, file);
   }
 

@@ -70,9 +70,11 @@ export async function createVectord(
   const domain = Object.assign(items, { tables });
   let expiring: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
-    expiring = expiring
-      .then(() => items.expire())
-      .catch((error) => log.error({ reason: messageOf(error) }, "expired items could not be removed"));
+    expiring = expiring.then(() =>
+      items.expire((index, error) =>
+        log.error({ index, reason: messageOf(error) }, "expired items could not be removed"),
+      ),
+    );
   }, settings.expire_every_ms);
   timer.unref();
 

@@ -47,6 +47,8 @@ interface Held {
   indexed: readonly string[];
   last_key: number;
   save: ReturnType<typeof setTimeout> | undefined;
+  /** When it was last saved, or tried to be. */
+  saved_ms: number;
 }
 
 const READ_AT_ONCE = 10_000;
@@ -54,6 +56,8 @@ const READ_AT_ONCE = 10_000;
 const SLICE_ITEMS = 50;
 /** Beyond so many that the graph lacks, which each search compares one by one, large batches wait for it. */
 const MAX_WAITING = 1000;
+/** A graph that never rests is saved after so many times as long, where it has grown by a part of itself. */
+const OVERDUE_TIMES = 12;
 const DEFAULT_INCLUDE: Include[] = ["metadata"];
 
 const held = new Map<string, Held>();
@@ -81,7 +85,19 @@ const api = {
     const { indexed } = reader.settings;
     const words = new Words(reader);
     const opening = Bun.randomUUIDv7("base64url");
-    held.set(name, { name, opening, reader, shelf, graph, words, indexed, last_key, save: undefined });
+    const saved_ms = performance.now();
+    held.set(name, {
+      name,
+      opening,
+      reader,
+      shelf,
+      graph,
+      words,
+      indexed,
+      last_key,
+      save: undefined,
+      saved_ms,
+    });
     pump();
   },
   drop(name: string): void {
@@ -249,6 +265,7 @@ function pump(): void {
       const was_settled = it.graph.is_settled;
       if (it.shelf.step() || it.words.step(it.last_key) || it.graph.step()) is_left = true;
       else if (!was_settled || it.save === undefined) saveLater(it);
+      if (isOverdue(it)) save(it);
     }
     if (is_left) pump();
   });
@@ -261,9 +278,15 @@ function saveLater(it: Held): void {
   }, settings.save_after_ms);
 }
 
+/** Writes that come without a break would put the save off for ever, and a kill would cost the whole graph. */
+function isOverdue({ graph, saved_ms }: Held): boolean {
+  return graph.is_outgrown && performance.now() - saved_ms > OVERDUE_TIMES * settings.save_after_ms;
+}
+
 /** What can't be saved now, as on a full disk, is tried again: the graph is derived, and searches go on. */
 function save(it: Held): void {
   if (!it.graph.is_unsaved) return;
+  it.saved_ms = performance.now();
   try {
     it.graph.save();
   } catch (error) {
