@@ -3,6 +3,7 @@ import { LakeError } from "../../shared/errors.ts";
 import type { Embedd } from "../embedd/schema.ts";
 import type { Manifest } from "./archive.ts";
 import { embedAll, queryVector, refuseDimension, shapeOf } from "./embed.ts";
+import { removeExpired } from "./expiry.ts";
 import { Indexes, type Known, OR_REPLACE, refuseItems, refuseReserved } from "./indexes.ts";
 import type { Line } from "./line.ts";
 import type { Moving } from "./moving.ts";
@@ -192,9 +193,7 @@ export class Vectors implements VectorItems, VectorMoves {
         throw new LakeError(
           "queue_full",
           `${MAX_EMBEDDING} batches already wait for their vectors; try again soon.`,
-          {
-            retry_after_s: 1,
-          },
+          { retry_after_s: 1 },
         );
       const { vectors, truncated } = await embedAll(embedd, texts, known.model);
       this.#refuseOther(name, known);
@@ -317,25 +316,11 @@ export class Vectors implements VectorItems, VectorMoves {
     });
   }
 
-  /**
-   * Removes the items whose time has passed; they are not found any more as it is. A sweep takes all of them, and an
-   * index where that fails keeps none of the others waiting.
-   */
+  /** @param failed told of an index whose items can't be removed */
   async expire(failed: (name: string, error: unknown) => void): Promise<void> {
-    for (const name of this.#indexes.fit())
-      try {
-        while (await this.#expireSome(name));
-      } catch (error) {
-        // It may have been dropped meanwhile.
-        if (this.#indexes.has(name)) failed(name, error);
-      }
-  }
-
-  /** @returns whether there may be more */
-  async #expireSome(name: string): Promise<boolean> {
-    const keys = await this.#options.writer.insist("expire", [name, this.#options.now_ms()]);
-    await this.#removed(name, keys);
-    return keys.length > 0;
+    const { writer, now_ms } = this.#options;
+    const some = async (name: string) => this.#removed(name, await writer.insist("expire", [name, now_ms()]));
+    await removeExpired({ indexes: this.#indexes, expire: some, failed });
   }
 
   async #removed(name: string, keys: number[]): Promise<Deleted> {
