@@ -58,6 +58,66 @@ inBothCompositions("queryd: indexes", (start) => {
     }
   }, 30_000);
 
+  test("a statement that names vector has the vectors, of each index as long as they are; any other goes without", async () => {
+    const house = await start();
+    const calls = vectorsAt(house.url);
+    await calls.create("flat", 2);
+    await calls.add("flat", [
+      { id: "east", vector: [1, 0] },
+      { id: "north", vector: [0, 2] },
+      { id: "gone", vector: [1, 1], expires_at: "2001-01-01T00:00:00.000Z" },
+    ]);
+    await calls.create("deep", 3);
+    await calls.add("deep", [{ id: "up", vector: [0, 0, 0.5] }]);
+    const named = await sql(house, "SELECT Vector, id FROM vectors('flat') ORDER BY id");
+    expect(named.columns).toEqual([
+      { name: "vector", type: "FLOAT[2]" },
+      { name: "id", type: "VARCHAR" },
+    ]);
+    expect(named.rows).toEqual([
+      [[1, 0], "east"],
+      [[0, 2], "north"],
+    ]);
+    const nearest = (similarity: string) =>
+      sql(house, {
+        sql: `SELECT id, round(${similarity}, 3) AS s FROM vectors('flat') ORDER BY s DESC`,
+        params: { asked: { type: "FLOAT[2]", value: [3, 4] } },
+      });
+    for (const name of ["array_cosine_similarity", "list_cosine_similarity"])
+      expect((await nearest(`${name}(vector, $asked)`)).rows).toEqual([
+        ["north", 0.8],
+        ["east", 0.6],
+      ]);
+    const both = await sql(house, {
+      sql: "SELECT a.id, b.id, a.vector, b.vector FROM vectors('flat') a, vectors('deep') b WHERE a.id = 'east'",
+    });
+    expect(both.columns.map(({ type }) => type)).toEqual(["VARCHAR", "VARCHAR", "FLOAT[2]", "FLOAT[3]"]);
+    expect(both.rows).toEqual([["east", "up", [1, 0], [0, 0, 0.5]]]);
+    const paired = "SELECT a.id FROM vectors('flat') a JOIN vectors('flat') b USING (vector) ORDER BY 1";
+    expect((await sql(house, paired)).rows).toEqual([["east"], ["north"]]);
+    const all = await sql(house, "SELECT * EXCLUDE (vector) FROM vectors('flat')");
+    expect(all.columns.map(({ name }) => name)).toEqual(["id", "text", "metadata", "expires_at"]);
+    const without = ["SELECT *, 'vector' AS word FROM vectors('flat')", "FROM vectors('flat')"];
+    for (const statement of without)
+      expect((await sql(house, statement)).columns.map(({ name }) => name)).not.toContain("vector");
+
+    // Each form is as new as the other, and an empty index has its type as well.
+    await calls.add("flat", [{ id: "east", vector: [-1, 0] }]);
+    const one = "SELECT vector FROM vectors('flat') WHERE id = 'east'";
+    expect((await sql(house, one)).rows).toEqual([[[-1, 0]]]);
+    await calls.remove("deep", { ids: ["up"] });
+    expect(await sql(house, "SELECT vector FROM vectors('deep')")).toMatchObject({
+      columns: [{ name: "vector", type: "FLOAT[3]" }],
+      rows: [],
+    });
+    expect(await refused(house, 'SELECT * FROM "index:flat"')).toMatchObject({ code: "sql_refused" });
+    expect(await refused(house, "SELECT * FROM query_table('index:flat')")).toMatchObject({
+      code: "sql_refused",
+    });
+    for (const accept of ["application/x-ndjson", "text/csv", "application/vnd.apache.parquet"])
+      expect((await sendSql(house, "SELECT id, vector FROM vectors('flat')", accept)).status).toBe(200);
+  }, 30_000);
+
   test("any query sees all that was acknowledged before it, whatever else asks meanwhile", async () => {
     const house = await start();
     const calls = vectorsAt(house.url);

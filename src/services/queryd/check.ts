@@ -54,7 +54,9 @@ type Scope = ReadonlySet<string>;
 interface Walk {
   readonly sql: string;
   readonly tables: Map<string, TableReference>;
-  readonly indexes: Map<string, IndexReference>;
+  readonly indexes: Map<string, Omit<IndexReference, "with_vector">>;
+  /** Whether any expression names a column `vector`. */
+  names_vector: boolean;
 }
 
 /** Parses statements, with a connection of its own that no query ever uses. */
@@ -93,7 +95,7 @@ function walkStatement(sql: string, serialized: string): References {
     throw notSerializable(sql, parsed.error_type ?? "", parsed.error_message ?? "", parsed.position);
   const statements = parsed.statements ?? [];
   if (statements.length !== 1) throw wrongCount(statements.length);
-  const walk: Walk = { sql, tables: new Map(), indexes: new Map() };
+  const walk: Walk = { sql, tables: new Map(), indexes: new Map(), names_vector: false };
   try {
     visit(statements[0], new Set(), walk);
   } catch (error) {
@@ -101,7 +103,8 @@ function walkStatement(sql: string, serialized: string): References {
       throw new QueryFailure("sql_refused", "The statement is nested too deeply.");
     throw error;
   }
-  return { tables: [...walk.tables.values()], indexes: [...walk.indexes.values()] };
+  const indexes = [...walk.indexes.values()].map((it) => ({ ...it, with_vector: walk.names_vector }));
+  return { tables: [...walk.tables.values()], indexes };
 }
 
 function wrongCount(count: number): QueryFailure {
@@ -162,6 +165,10 @@ function visitExpression(node: Tree, scope: Scope, walk: Walk): void {
   if (!EXPRESSIONS.has(kind))
     throw refuse(walk, node, `This form of expression (${kind}) is not allowed here.`);
   if (kind === "CONSTANT") return;
+  // * EXCLUDE (vector)
+  if (kind === "STAR" && /"vector"/i.test(JSON.stringify(node))) walk.names_vector = true;
+  if (kind === "COLUMN_REF" && (node.column_names as string[] | undefined)?.some(isVector))
+    walk.names_vector = true;
   if (kind === "FUNCTION" || kind === "WINDOW") requireFunction(node, FUNCTIONS, walk);
   members(node, scope, walk);
 }
@@ -217,8 +224,12 @@ function visitTable(node: Tree, scope: Scope, walk: Walk): void {
       node,
       "SHOW is not allowed here; the catalog lists its tables at GET /v1/catalog/list.",
     );
+  // JOIN … USING (vector)
+  if ((node.using_columns as string[] | undefined)?.some(isVector)) walk.names_vector = true;
   members(node, scope, walk);
 }
+
+const isVector = (name: string) => lower(name) === "vector";
 
 function visitBaseTable(node: Tree, scope: Scope, walk: Walk): void {
   const name = String(node.table_name ?? "");

@@ -113,7 +113,7 @@ async function run(
     format: asked.format,
     max_rows: asked.max_rows,
     bindings: bindingsFor(tables, worker.views, options.storage),
-    indexes: indexes.map(({ name, path }) => ({ name, path })),
+    indexes: indexes.map(({ name, path, with_vector }) => ({ name, path, with_vector })),
     snapshot_ids: Object.fromEntries(tables.map((table) => [table.name, table.plan.snapshot_id])),
     elapsed_before_ms: life.elapsed_ms,
   };
@@ -186,9 +186,9 @@ async function takeIndexes(
       "vectors(…) is read as it is now: give as_of for the tables alone, as {table: snapshot id or time}.",
       at(sql, first.offset),
     );
-  const taken = references.map(async ({ name, offset }) => {
+  const taken = references.map(async ({ name, offset, with_vector }) => {
     try {
-      const file = await indexes.take(name);
+      const file = await indexes.take(name, with_vector);
       life.atEnd(file.release);
       return file;
     } catch (error) {

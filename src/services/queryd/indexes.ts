@@ -18,11 +18,14 @@ export interface IndexFilesOptions {
 export interface IndexFile {
   readonly name: string;
   readonly path: string;
+  readonly with_vector: boolean;
   release(): void;
 }
 
-interface Held {
-  readonly name: string;
+/** With vectors or without them: the copies of an index live apart. */
+type Form = Pick<IndexFile, "name" | "with_vector">;
+
+interface Held extends Form {
   readonly version: string;
   readonly path: string;
   readonly bytes: number;
@@ -41,7 +44,7 @@ interface Lane {
 
 export class IndexFiles {
   readonly #options: IndexFilesOptions;
-  /** By name; the one longest unused first. */
+  /** By form; the one longest unused first. */
   readonly #held = new Map<string, Held>();
   readonly #lanes = new Map<string, Lane>();
 
@@ -55,9 +58,10 @@ export class IndexFiles {
    * The index with all that was acknowledged before this was asked; to be released.
    * @throws LakeError not_found, resource_limit, or vectord's
    */
-  async take(name: string): Promise<IndexFile> {
+  async take(name: string, with_vector: boolean): Promise<IndexFile> {
+    const form = { name, with_vector };
     for (;;) {
-      const held = await this.#newest(name);
+      const held = await this.#newest(form);
       // Another index's file may have taken its room meanwhile.
       if (held.is_gone) continue;
       held.users++;
@@ -70,18 +74,19 @@ export class IndexFiles {
         if (held.users === 0) this.#retireLater(held);
         this.#sweep(held);
       };
-      return { name, path: held.path, release };
+      return { ...form, path: held.path, release };
     }
   }
 
   /** A look that began before this question could miss what was acknowledged since: the next is shared. */
-  #newest(name: string): Promise<Held> {
-    const lane = this.#lanes.get(name) ?? {};
-    this.#lanes.set(name, lane);
+  #newest(form: Form): Promise<Held> {
+    const key = keyOf(form);
+    const lane = this.#lanes.get(key) ?? {};
+    this.#lanes.set(key, lane);
     const begin = () => {
-      const look = this.#refresh(name).finally(() => {
+      const look = this.#refresh(form).finally(() => {
         if (lane.running === look) lane.running = undefined;
-        if (!lane.running && !lane.next) this.#lanes.delete(name);
+        if (!lane.running && !lane.next) this.#lanes.delete(key);
       });
       lane.running = look;
       return look;
@@ -96,24 +101,26 @@ export class IndexFiles {
     return lane.next;
   }
 
-  async #refresh(name: string): Promise<Held> {
-    const before = this.#held.get(name);
+  async #refresh(form: Form): Promise<Held> {
+    const { name, with_vector } = form;
+    const key = keyOf(form);
+    const before = this.#held.get(key);
     const { version, body } = await this.#options.vectord.tables.parquet(name, {
-      vectors: false,
+      vectors: with_vector,
       ...(before === undefined ? {} : { unless_version: before.version }),
     });
     if (body === undefined) {
-      const same = this.#held.get(name);
+      const same = this.#held.get(key);
       // It made room for another while vectord was asked.
-      if (same === undefined) return this.#refresh(name);
-      this.#held.delete(name);
-      this.#held.set(name, same);
+      if (same === undefined) return this.#refresh(form);
+      this.#held.delete(key);
+      this.#held.set(key, same);
       return same;
     }
     const path = join(this.#options.folder, `${Bun.randomUUIDv7()}.parquet`);
     const bytes = await this.#write(name, body, path);
     const held: Held = {
-      name,
+      ...form,
       version,
       path,
       bytes,
@@ -123,7 +130,7 @@ export class IndexFiles {
       is_gone: false,
     };
     if (before) this.#retire(before);
-    this.#held.set(name, held);
+    this.#held.set(key, held);
     // Whoever asked may have given up by now.
     this.#retireLater(held);
     this.#makeRoom(held);
@@ -172,7 +179,7 @@ export class IndexFiles {
 
   #retire(held: Held): void {
     held.is_retired = true;
-    if (this.#held.get(held.name) === held) this.#held.delete(held.name);
+    if (this.#held.get(keyOf(held)) === held) this.#held.delete(keyOf(held));
     this.#sweep(held);
   }
 
@@ -182,4 +189,8 @@ export class IndexFiles {
     clearTimeout(held.idle);
     rmSync(held.path, { force: true });
   }
+}
+
+function keyOf({ name, with_vector }: Form): string {
+  return with_vector ? `${name} with vectors` : name;
 }

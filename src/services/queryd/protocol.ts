@@ -43,6 +43,15 @@ export interface IndexReference {
   name: string;
   /** Byte offset in the statement's UTF-8. */
   offset: number;
+  /** Whether the statement names the column `vector`, which takes far more than all others. */
+  with_vector: boolean;
+}
+
+/** The file of an index for one query. */
+export interface BoundIndex {
+  name: string;
+  path: string;
+  with_vector: boolean;
 }
 
 /** What a statement reads, each once. */
@@ -61,7 +70,7 @@ export type Question =
       max_rows: number;
       bindings: Binding[];
       /** The files that vectors(…) reads in this query, by the index's name. */
-      indexes: { name: string; path: string }[];
+      indexes: BoundIndex[];
       snapshot_ids: Record<string, string | null>;
       /** Spent before the worker was asked; the answer's elapsed_ms counts it. */
       elapsed_before_ms: number;

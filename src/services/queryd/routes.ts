@@ -32,7 +32,7 @@ export function createRoutes(queryd: Queryd, door: Door) {
       detail: describe({
         summary: "Run one SELECT",
         description:
-          "Runs one SELECT of DuckDB's dialect over the catalog's tables, by name or namespace.table, and over vector indexes as vectors('name') (id, text, metadata, expires_at), for which a key needs vectord:read, too. The Accept header chooses " +
+          "Runs one SELECT of DuckDB's dialect over the catalog's tables, by name or namespace.table, and over vector indexes as vectors('name') (id, text, metadata, expires_at, and vector where the statement names it), for which a key needs vectord:read, too. The Accept header chooses " +
           "application/json (max_rows at most), application/x-ndjson, text/csv or application/vnd.apache.parquet (these unlimited and " +
           "streamed; a failure midway resets the connection). A statement that is not one SELECT, or that reaches for files, settings or " +
           "the network, is refused with its position.",

@@ -4,13 +4,14 @@
  */
 import { writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
-import type { DuckDBInstance } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { DIMENSION_KEY } from "../../shared/duckdb/content.ts";
 import { Footers } from "../../shared/duckdb/footers.ts";
-import { quotePath, quoteText } from "../../shared/duckdb/quote.ts";
+import { quoteName, quotePath } from "../../shared/duckdb/quote.ts";
 import { bindTable } from "../../shared/duckdb/view.ts";
 import { Checker } from "./check.ts";
 import { fromDuckdb, QueryFailure, toReply } from "./failure.ts";
-import type { Question, Ready, References, Reply, WorkerSettings } from "./protocol.ts";
+import type { BoundIndex, Question, Ready, References, Reply, WorkerSettings } from "./protocol.ts";
 import { runStatement } from "./run.ts";
 import { openSandbox } from "./sandbox.ts";
 
@@ -43,7 +44,7 @@ class Worker {
       if (question.ask === "check") return { reply: "checked", ...checked.references };
       for (const binding of question.bindings)
         if (binding.content) await bindTable(connection, this.#footers, binding, binding.content);
-      if (question.indexes.length > 0) await connection.run(indexMacro(question.indexes));
+      await bindIndexes(connection, question.indexes);
       return await runStatement(connection, this.checker, this.settings, question, checked.body, started_ms);
     } catch (error) {
       const failure = fromDuckdb(error, question.sql);
@@ -85,15 +86,32 @@ async function withoutEnd(sql: string, references: References, checker: Checker)
 }
 
 /**
- * vectors('name') for one connection: of the files handed over, the one whose index it names, without items
- * whose time has passed since. No other file can be named by it, whatever it is called with.
+ * vectors('name') for one connection: a view of each file handed over, without items whose time has passed since, and
+ * a macro that names them alone: no SQL of a caller's can name a view with a colon, nor any file.
  */
-function indexMacro(indexes: readonly { name: string; path: string }[]): string {
-  const selects = indexes.map(
-    ({ name, path }) =>
-      `SELECT id, text, metadata::JSON AS metadata, expires_at FROM read_parquet(${quotePath(path)}, hive_partitioning = false) WHERE name_of_index = ${quoteText(name)} AND (expires_at IS NULL OR expires_at > now())`,
+async function bindIndexes(connection: DuckDBConnection, indexes: readonly BoundIndex[]): Promise<void> {
+  if (indexes.length === 0) return;
+  for (const { name, path, with_vector } of indexes) {
+    const vector = with_vector ? `, vector::FLOAT[${await dimensionOf(connection, path)}] AS vector` : "";
+    const columns = `id, text, metadata::JSON AS metadata, expires_at${vector}`;
+    await connection.run(
+      `CREATE TEMP VIEW ${quoteName(`index:${name}`)} AS SELECT ${columns} FROM read_parquet(${quotePath(path)}, hive_partitioning = false) WHERE expires_at IS NULL OR expires_at > now()`,
+    );
+  }
+  await connection.run(
+    "CREATE TEMP MACRO vectors(name_of_index) AS TABLE SELECT * FROM query_table('index:' || name_of_index)",
   );
-  return `CREATE TEMP MACRO vectors(name_of_index) AS TABLE ${selects.join(" UNION ALL ")}`;
+}
+
+/** Parquet has lists alone: how long each of them is, its writer says beside them. */
+async function dimensionOf(connection: DuckDBConnection, path: string): Promise<number> {
+  const told = await connection.runAndReadAll(
+    `SELECT decode(value) FROM parquet_kv_metadata(${quotePath(path)}) WHERE decode(key) = '${DIMENSION_KEY}'`,
+  );
+  const dimension = Number(told.getRows()[0]?.[0]);
+  if (!Number.isSafeInteger(dimension) || dimension < 1)
+    throw new Error("the copy of an index does not say how long its vectors are");
+  return dimension;
 }
 
 /** Nobody but this process is to suffer from a query: the kernel takes it first, and schedules it last. */

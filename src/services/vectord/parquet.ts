@@ -11,6 +11,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from "@duckdb/node-api";
+import { DIMENSION_KEY } from "../../shared/duckdb/content.ts";
 import type { Engine } from "../../shared/duckdb/engine.ts";
 import { quoteText } from "../../shared/duckdb/quote.ts";
 import { type ExportedItem, ItemReader } from "./store.ts";
@@ -40,8 +41,9 @@ export async function writeParquet(engine: Engine, request: WriteParquet): Promi
     const row_bytes = ROW_BYTES + (request.with_vectors ? 4 * dimension : 0);
     const group_rows =
       Math.ceil(Math.min(ROW_GROUP_ROWS, ROW_GROUP_BYTES / row_bytes) / CHUNK_ROWS) * CHUNK_ROWS;
+    const length = request.with_vectors ? `, KV_METADATA {${DIMENSION_KEY}: '${dimension}'}` : "";
     await engine.run(
-      `COPY (SELECT * FROM items()) TO ${quoteText(request.out)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${group_rows})`,
+      `COPY (SELECT * FROM items()) TO ${quoteText(request.out)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${group_rows}${length})`,
     );
     return { rows: given.rows };
   } finally {

@@ -3,6 +3,9 @@ import { join } from "node:path";
 import { LakeError } from "../errors.ts";
 import type { IcebergField } from "../iceberg.ts";
 
+/** In an exported index's key-value metadata: how many numbers each vector has, since Parquet's lists don't say. */
+export const DIMENSION_KEY = "dimension";
+
 /** One data file, by its absolute path here and its name in Iceberg's metadata. */
 export interface BoundFile {
   path: string;
