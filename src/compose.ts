@@ -10,6 +10,7 @@ import { Elysia } from "elysia";
 import { type Config, ConfigError, isLoopback, parseBind } from "./config.ts";
 import { createGateway, type Upstream } from "./gateway.ts";
 import { type Interfaces, registry, type ServiceName, type Target } from "./services/index.ts";
+import { bodyAdapter } from "./shared/body_parsing.ts";
 import { createHttpClient } from "./shared/client.ts";
 import { Edge, type ForwardedPrefix } from "./shared/edge.ts";
 import { createForward } from "./shared/forward.ts";
@@ -91,11 +92,13 @@ export async function compose(config: Config, target: Target, log: Log): Promise
           metrics,
         })
       : undefined;
-  const app = new Elysia({ normalize: false, handler: { standardHostname: false } })
-    .use(conventions({ log, max_json_bytes: config.max_json_bytes }))
+  let edge: Edge | undefined;
+  const requestId = (request: Request) => edge?.requestIdOf(request) ?? "";
+  const app = new Elysia({ normalize: false, handler: { standardHostname: false }, adapter: bodyAdapter })
+    .use(conventions({ log, max_json_bytes: config.max_json_bytes, requestId }))
     .use(createGateway({ target, door, metrics, services, upstreams: reached }));
   const forwards = reached.flatMap((upstream) => forwardsTo(upstream, config, hostname));
-  const edge = new Edge({
+  edge = new Edge({
     log,
     metrics,
     keys,

@@ -3,8 +3,9 @@
  * of routes.
  */
 import { Elysia, type TSchema } from "elysia";
+import { PARSER, type RouteParser } from "./body_parsing.ts";
 import { MAX_JSON_DEPTH, parseJson } from "./depth.ts";
-import { LakeError, messageOf } from "./errors.ts";
+import { LakeError } from "./errors.ts";
 import { declaredBytes, type ReadOptions, readArriving } from "./held.ts";
 import type { KeyRing, Principal, Scope } from "./keys.ts";
 import type { Log } from "./log.ts";
@@ -29,7 +30,6 @@ export function createDoor(keys: KeyRing): Door {
   };
 }
 
-const request_ids = new WeakMap<Request, string>();
 /** Told apart from every other process by the prefix, from every other request by the count. */
 const id_prefix = `${crypto.randomUUID().slice(0, 18)}-`;
 let id_count = 0;
@@ -39,27 +39,30 @@ export function newRequestId(given?: string | null): string {
   return given && REQUEST_ID.test(given) ? given : id_prefix + (++id_count).toString(36);
 }
 
-/** Lets a request's problems, which are worded inside the router, carry the id it was given at the edge. */
-export function rememberRequestId(request: Request, request_id: string): void {
-  request_ids.set(request, request_id);
+export interface Conventions {
+  readonly log: Log;
+  readonly max_json_bytes: number;
+  /** The id that a request was given at the edge. */
+  requestId(request: Request): string;
 }
 
 /**
  * The plugin that reads bodies and words errors, used before any route: Elysia's hooks cover only what
  * comes after them.
  */
-export function conventions({ log, max_json_bytes }: { log: Log; max_json_bytes: number }) {
+export function conventions({ log, max_json_bytes, requestId }: Conventions) {
+  const limit = limitedTo(max_json_bytes);
   return (
     new Elysia({ name: "conventions", normalize: false })
       // Elysia forgets `parse: "none"` where another parser is registered, unless "none" is one, too.
       .parser("none", () => null)
-      // By name and alone: for a function Elysia asks for `request.body` first, which makes a stream of it.
-      .parser("bounded", ({ request, contentType }) => readBody(request, contentType, max_json_bytes))
-      .guard({ as: "global", parse: ["bounded"] })
+      .parser(PARSER, (context, parsers) => readBody(context, parsers as never, limit))
+      // Which calls that parser: the composition's adapter says so.
+      .guard({ as: "global", parse: ["json"] })
       .onError({ as: "global" }, ({ error, code, request }) =>
         problemResponse(
           isTooDeep(error) ? TOO_DEEP : translate(error, code, request),
-          request_ids.get(request) ?? "",
+          requestId(request),
           log,
           new URL(request.url).pathname,
         ),
@@ -111,25 +114,36 @@ export async function patiently<T>(
   }
 }
 
-/** A JSON body, counted while it arrives where its length is not declared. */
-function readBody(request: Request, content_type: string, max_bytes: number): unknown {
+/** A JSON body, counted while it arrives where its length is not declared; what else the route itself can parse. */
+function readBody(
+  context: { request: Request },
+  parsers: readonly (RouteParser | string)[],
+  options: ReadOptions,
+): unknown {
+  const { request } = context;
   if (unread.has(request)) return null;
-  if (content_type !== "application/json") {
+  const content_type = essenceOf(request.headers.get("content-type"));
+  if (content_type !== JSON_TYPE) {
     if (FORMS.includes(content_type) && request.body) throw notJson(content_type);
-    return undefined;
+    const own = parsers.find((it) => typeof it === "function");
+    return own?.({ ...context, contentType: content_type });
   }
-  const options = limitedTo(max_bytes);
   const bytes = declaredBytes(request, options);
   if (bytes === undefined) return request.body ? readArriving(request, options).then(readJson) : undefined;
   if (bytes > 2 * MAX_JSON_DEPTH) return request.text().then(readJson);
-  return bytes === 0 ? undefined : request.json().catch(refuseJson);
+  return bytes === 0 ? undefined : request.json(); // What it throws is worded with the other problems.
+}
+
+const JSON_TYPE = "application/json";
+
+/** A content type without its parameters. */
+function essenceOf(content_type: string | null): string {
+  if (content_type === null || content_type === JSON_TYPE) return content_type ?? "";
+  const end = content_type.indexOf(";");
+  return end === -1 ? content_type : content_type.slice(0, end);
 }
 
 const readJson = (text: string): unknown => parseJson(text, "The body");
-
-function refuseJson(error: unknown): never {
-  throw new LakeError("invalid", `The body is not valid JSON: ${messageOf(error)}`);
-}
 
 /** Reads a text body, counted while it arrives. @throws LakeError `too_large`, `queue_full` */
 export async function readText(request: Request, max_bytes: number): Promise<string> {

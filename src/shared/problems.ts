@@ -41,6 +41,8 @@ export function translate(error: unknown, code: string | number, request: Reques
   if (code === "PARSE") {
     const { cause } = error as Error;
     if (cause instanceof LakeError) return cause;
+    if (cause instanceof SyntaxError)
+      return new LakeError("invalid", `The body is not valid JSON: ${messageOf(cause)}`);
     return new LakeError("invalid", "The body could not be read as its Content-Type says.");
   }
   if (code === "VALIDATION") {
