@@ -2,7 +2,7 @@
 import type { Problem } from "./errors.ts";
 
 /** The routes that OpenAI's clients call. */
-const PATHS = /^(\/v1)?\/(embeddings|models)\/?$/;
+const PATHS = /^(\/v1)?\/(embeddings|models(\/[^/]+)?)\/?$/;
 const CODES: Record<string, string> = { not_found: "model_not_found", unauthenticated: "invalid_api_key" };
 
 /** The problem as its reader knows it. */

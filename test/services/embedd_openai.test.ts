@@ -102,14 +102,27 @@ inBothCompositions("OpenAI's client", (start) => {
     const calls = [
       () => embeddings.create({ model: MODEL_NAME, input: "x" }),
       () => models.list().then(String),
+      () => models.retrieve(MODEL_NAME).then(String),
     ];
     for (const call of calls)
       expect(await refusalOf(call())).toMatchObject({ status: 403, message, code: "forbidden" });
   });
 
-  test("lists the models", async () => {
+  test("lists the models, and tells one of them", async () => {
+    const name = "library/words:latest@2";
+    const models = [{ name, provider: "openai", url: "http://127.0.0.1:9/v1" }];
+    const openai = client(await start({ LAKEHOUSE_EMBEDD_MODELS: JSON.stringify(models) }));
     const listed = [];
-    for await (const model of client(await start()).models.list()) listed.push(model);
-    expect(listed).toEqual([{ id: MODEL_NAME, object: "model", created: 0, owned_by: "built-in" }]);
+    for await (const model of openai.models.list()) listed.push(model);
+    const built_in = { id: MODEL_NAME, object: "model", created: 0, owned_by: "built-in" } as const;
+    expect(listed).toEqual([built_in, { ...built_in, id: name, owned_by: "openai" }]);
+    for (const model of listed) expect(await openai.models.retrieve(model.id)).toEqual(model);
+    const unknown = await refusalOf(openai.models.retrieve("text-embedding-9"));
+    expect(unknown).toBeInstanceOf(NotFoundError);
+    expect(unknown).toMatchObject({
+      param: "model",
+      code: "model_not_found",
+      message: expect.stringContaining(MODEL_NAME),
+    });
   });
 });

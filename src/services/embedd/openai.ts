@@ -3,7 +3,7 @@ import { Value } from "@sinclair/typebox/value";
 import { type Static, t } from "elysia";
 import { LakeError } from "../../shared/errors.ts";
 import { faultsIn, mostTelling } from "../../shared/faults.ts";
-import type { Embedd, Embedded } from "./schema.ts";
+import type { Embedd, Embedded, ModelInfo } from "./schema.ts";
 import { vectorsAsJson } from "./wire.ts";
 
 export const EmbeddingsBody = t.Object(
@@ -26,25 +26,38 @@ export const EmbeddingsBody = t.Object(
 
 export type EmbeddingsBody = Static<typeof EmbeddingsBody>;
 
-export const ModelsList = t.Object({
-  object: t.Literal("list"),
-  data: t.Array(
-    t.Object({
-      id: t.String({ description: "its name" }),
-      object: t.Literal("model"),
-      created: t.Integer({ description: "always 0: a model's age is not known here" }),
-      owned_by: t.String({ description: "its provider" }),
-    }),
-  ),
+export const Model = t.Object({
+  id: t.String({ description: "its name" }),
+  object: t.Literal("model"),
+  created: t.Integer({ description: "always 0: a model's age is not known here" }),
+  owned_by: t.String({ description: "its provider" }),
 });
+export const ModelParams = t.Object({
+  id: t.String({ description: "a model's name", examples: ["lakehouse-static-en-v1"] }),
+});
+
+export const ModelsList = t.Object({ object: t.Literal("list"), data: t.Array(Model) });
 
 /** The models in OpenAI's shape. */
 export async function modelsList(embedd: Embedd): Promise<Static<typeof ModelsList>> {
   const { models } = await embedd.models();
-  return {
-    object: "list",
-    data: models.map(({ name, provider }) => ({ id: name, object: "model", created: 0, owned_by: provider })),
-  };
+  return { object: "list", data: models.map(asOpenAi) };
+}
+
+/** One of them. @throws LakeError not_found */
+export async function modelOf(embedd: Embedd, id: string): Promise<Static<typeof Model>> {
+  const { models } = await embedd.models();
+  const model = models.find(({ name }) => name === id);
+  if (model) return asOpenAi(model);
+  const names = models.map(({ name }) => name);
+  throw new LakeError(
+    "not_found",
+    `There is no embedding model ${JSON.stringify(id)}: there are ${names.join(", ")}.`,
+  );
+}
+
+function asOpenAi({ name, provider }: ModelInfo): Static<typeof Model> {
+  return { id: name, object: "model", created: 0, owned_by: provider };
 }
 
 export const EmbeddingsAnswer = t.Object({

@@ -1,7 +1,16 @@
 /** Paths of embedd. */
 import { Elysia } from "elysia";
 import { type Door, describe } from "../../shared/http.ts";
-import { EmbeddingsAnswer, EmbeddingsBody, embeddings, ModelsList, modelsList } from "./openai.ts";
+import {
+  EmbeddingsAnswer,
+  EmbeddingsBody,
+  embeddings,
+  Model,
+  ModelParams,
+  ModelsList,
+  modelOf,
+  modelsList,
+} from "./openai.ts";
 import { EmbedAnswer, EmbedBody, type Embedd, MatchAnswer, MatchBody, ModelsAnswer } from "./schema.ts";
 import { vectorsAsJson } from "./wire.ts";
 
@@ -116,6 +125,24 @@ export function embeddRoutes(embedd: Embedd, door: Door) {
           },
         },
         problems: [401, 403],
+      }),
+    })
+    .get("/models/:id", ({ params }) => modelOf(embedd, params.id), {
+      ...door.needs("embedd:read"),
+      params: ModelParams,
+      detail: describe({
+        service,
+        summary: "Tell one model, as OpenAI's API does",
+        description:
+          "One of GET /models, by its name; a slash in it is written as %2F, as OpenAI's clients do.",
+        answers: {
+          200: {
+            description: "The model",
+            schema: Model,
+            example: { id: "lakehouse-static-en-v1", object: "model", created: 0, owned_by: "built-in" },
+          },
+        },
+        problems: [401, 403, 404],
       }),
     })
     .post(
