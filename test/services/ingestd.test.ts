@@ -290,6 +290,23 @@ inBothCompositions("ingestd: files", (start) => {
     expect(broken.body.detail).toContain("can't be read as Parquet");
     expect(JSON.stringify(broken.body)).not.toContain(lake.data_dir);
     expect(await detail("name=no", Buffer.from("\ufeffa,b\n1,2", "utf16le"))).toContain("UTF-16");
+    const zip = (entry: string): Uint8Array<ArrayBuffer> =>
+      Buffer.from(`PK\x03\x04${"\0".repeat(26)}${entry}`, "latin1");
+    for (const [bytes, what] of [
+      [Buffer.from("%PDF-1.7\n%âãÏÓ\n", "latin1"), "is a PDF, not CSV, JSON or Parquet. Save or export"],
+      [zip("[Content_Types].xml"), "is an Excel or other Office file"],
+      [zip("mimetypeapplication/vnd.oasis.opendocument.spreadsheet"), "is an OpenDocument file"],
+      [zip("rows.csv"), "is a ZIP archive, not CSV, JSON or Parquet. Unpack it"],
+      [Bun.gzipSync(zip("rows.csv")), "is a ZIP archive"],
+      [Buffer.from("\x89PNG\r\n\x1a\n", "latin1"), "is a PNG image, not CSV, JSON or Parquet."],
+      [Buffer.from("SQLite format 3\0\x10\0", "latin1"), "is an SQLite database"],
+    ] as const) {
+      expect(await detail("name=no", bytes)).toContain(what);
+      expect(await detail("name=no&format=csv", bytes)).toContain("not CSV.");
+    }
+    expect(await detail("name=no&format=csv", noise)).toContain("is Parquet, not CSV. Leave format out");
+    // Names that only sound like it are text.
+    expect((await send(lake.url, "name=sounds", "PDF,PK,Obj\n1,2,3\n")).status).toBe(201);
     expect(await detail("name=no&key=id", CSV)).toContain("mode=upsert");
     expect(await detail("name=no&types=nope:long", CSV)).toContain('"nope"');
     expect(await detail("name=no", CSV, { "content-encoding": "br" })).toContain("gzip and zstd");

@@ -14,6 +14,7 @@ import { csvToTexts, type ExactFile, jsonToTexts } from "./exact.ts";
 import { dialectOf, guessColumns, sampleOf } from "./guess.ts";
 import { isByLine } from "./json.ts";
 import { checkKeys, keyBounds } from "./keys.ts";
+import { refuseForeign } from "./magic.ts";
 import type { Converted, ConvertRequest, OutFile } from "./protocol.ts";
 import type { FileFormat, Rejected } from "./schema.ts";
 import {
@@ -42,6 +43,7 @@ export async function convert(
   const head = await headOf(request.input);
   if (head.length === 0) throw new LakeError("invalid", "The file is empty.");
   refuseOtherEncodings(head);
+  refuseForeign(head, request.read.format);
   const format = request.read.format ?? (await detectFormat(request.input, head));
   if (format === "parquet") return convertParquet(engine, request, phase);
   if (format === "csv" || format === "tsv") return convertCsv(engine, request, format, phase);
