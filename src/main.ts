@@ -11,14 +11,16 @@ import { LockHeldError } from "./shared/lock.ts";
 import { createLog } from "./shared/log.ts";
 import { suggest } from "./shared/wording.ts";
 
+const DEFAULT_CONFIG = "lakehouse.toml";
 const TARGETS = ["all", "gateway", ...serviceNames];
 const USAGE = `usage: npm start -- [TARGET] [--config PATH] [--check]
        npm start -- key create --name NAME --scopes SCOPE[,SCOPE…]
        npm start -- --help | --version
 
 TARGET is one of ${TARGETS.join(", ")}; "all" by default: every service in one process.
-Settings and their defaults stand in lakehouse.toml; --check only judges them.`;
-const DEFAULT_CONFIG = "lakehouse.toml";
+Settings are read from ${DEFAULT_CONFIG} in the folder it is started in, where there is one, or from PATH; a variable
+LAKEHOUSE_<SECTION>_<KEY> goes before the file, as LAKEHOUSE_GATEWAY_BIND=127.0.0.1:8080. Without either the defaults
+serve, which the repository's lakehouse.toml lists. --check judges the settings and ends.`;
 
 /** A second signal within this is the same one: a terminal and npm both deliver a Ctrl-C. */
 const SAME_SIGNAL_MS = 1000;

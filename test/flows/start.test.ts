@@ -116,6 +116,8 @@ test("--help and --version answer and exit", async () => {
   const help = await start(["--help"]);
   expect([help.code, help.err]).toEqual([0, ""]);
   expect(help.out).toStartWith("usage: npm start -- [TARGET]");
+  for (const word of ["gateway", "matrixd", "lakehouse.toml", "--config PATH", "LAKEHOUSE_<SECTION>_<KEY>"])
+    expect(help.out).toContain(word);
   const version = await start(["--version"]);
   expect([version.code, version.out]).toEqual([0, packageJson.version]);
 });

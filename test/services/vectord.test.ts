@@ -325,7 +325,7 @@ inBothCompositions("vectord", (start) => {
       for (const filter of [{}, { must: [] }, { must_not: [{}] }, { must: [all, { should: [] }] }])
         expect(await calls.send<Problem>("POST", "/swept/delete", { filter })).toMatchObject({
           status: 400,
-          body: { code: "invalid", detail: expect.stringContaining("DELETE /vectors/index/swept") },
+          body: { code: "invalid", detail: expect.stringContaining("DELETE /v1/vectors/index/swept") },
         });
       expect((await calls.info("swept")).items).toBe(2);
     });

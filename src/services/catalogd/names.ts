@@ -51,7 +51,9 @@ export function nearestNames(name: string, known: readonly string[]): string[] {
 export function tableNotFound(name: string, known: readonly string[]): LakeError {
   const nearest = nearestNames(name, known);
   const hint =
-    nearest.length > 0 ? ` Did you mean ${nearest.join(", ")}?` : " GET /catalog/list names those there are.";
+    nearest.length > 0
+      ? ` Did you mean ${nearest.join(", ")}?`
+      : " GET /v1/catalog/list names those there are.";
   return new LakeError("not_found", `There is no table "${name}".${hint}`, { nearest });
 }
 

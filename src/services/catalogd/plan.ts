@@ -60,7 +60,7 @@ function byId(metadata: TableMetadata, name: string, snapshot_id: string): Snaps
   if (!found)
     throw new LakeError(
       "not_found",
-      `Table "${name}" has no snapshot ${snapshot_id}; GET /catalog/history/${name} names those it has.`,
+      `Table "${name}" has no snapshot ${snapshot_id}; GET /v1/catalog/history/${name} names those it has.`,
     );
   return found;
 }

@@ -118,7 +118,7 @@ export class Registrar {
     if (difference.length > 0)
       throw new LakeError(
         "conflict",
-        `Table "${table.pointer.name}" has another schema: ${sayDifference(difference)}. Register under another name, or change the table's schema (POST /catalog/evolve/${table.pointer.name}).`,
+        `Table "${table.pointer.name}" has another schema: ${sayDifference(difference)}. Register under another name, or change the table's schema (POST /v1/catalog/evolve/${table.pointer.name}).`,
         {
           difference,
           schema_fingerprint: schemaFingerprint(columns),
@@ -198,7 +198,7 @@ function otherObjects(
   };
   return new LakeError(
     "conflict",
-    `Table "${pointer.name}" has the same schema and other objects: ${added.length} given are not in it, ${missing.length} in it are not given, ${changed.length} have changed. Add rows by POST /ingest?name=${pointer.name}&mode=append, or register under another name.`,
+    `Table "${pointer.name}" has the same schema and other objects: ${added.length} given are not in it, ${missing.length} in it are not given, ${changed.length} have changed. Add rows by POST /v1/ingest?name=${pointer.name}&mode=append, or register under another name.`,
     { objects },
   );
 }

@@ -11,7 +11,7 @@ export function refuseAll(name: string, filter: Filter): void {
   if (saysNothing(readFilter(filter)))
     throw new LakeError(
       "invalid",
-      `The filter of a deletion needs a condition, and so does each filter in it: one without lets every item of "${name}" through. To remove all items, drop the index (DELETE /vectors/index/${name}); to remove some, say a condition, as in {"must": [{"key": "city", "match": "Oslo"}]}.`,
+      `The filter of a deletion needs a condition, and so does each filter in it: one without lets every item of "${name}" through. To remove all items, drop the index (DELETE /v1/vectors/index/${name}); to remove some, say a condition, as in {"must": [{"key": "city", "match": "Oslo"}]}.`,
     );
 }
 
