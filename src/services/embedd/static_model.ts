@@ -5,11 +5,13 @@
  * 2024). A Worker holds one; nothing here waits.
  */
 
+import { type DotProducts, dotProducts } from "./dot_products.ts";
 import { Tokenizer } from "./tokenizer.ts";
 
 const MAGIC = 0x4553484c; // "LHSE", little-endian
 const FORMAT = 1;
 const HEADER_BYTES = 16;
+const WORD_BYTES = 4;
 const FILES = ["table.bin", "vocab.txt", "characters.txt"] as const;
 
 export const MODEL_FOLDER = new URL("./model/", import.meta.url);
@@ -41,18 +43,27 @@ export class StaticModel {
   readonly #sum: Float32Array;
   /** The lengths of the rows, each worked out when first asked for. */
   readonly #lengths: Float32Array;
+  readonly #dots: DotProducts["dots"];
+  /** Where the rows lie that a token is compared with, and then the products. */
+  readonly #places: Uint32Array;
+  readonly #products: Int32Array;
 
   private constructor(table: ArrayBuffer, tokenizer: Tokenizer, options: StaticModelOptions) {
     const header = new Uint32Array(table, 0, HEADER_BYTES / 4);
     const [magic, format, rows, dimension] = header as unknown as [number, number, number, number];
-    const expected = HEADER_BYTES + rows * (4 + dimension);
-    if (magic !== MAGIC || format !== FORMAT || dimension % 4 !== 0 || table.byteLength !== expected) {
+    const expected = HEADER_BYTES + rows * (WORD_BYTES + dimension);
+    if (magic !== MAGIC || format !== FORMAT || dimension % 16 !== 0 || table.byteLength !== expected) {
       throw new Error(`table.bin is not a version ${FORMAT} embedding table of ${expected} bytes`);
     }
     this.dimension = dimension;
     this.#tokenizer = tokenizer;
     this.#scales = new Float32Array(table, HEADER_BYTES, rows);
-    this.#table = new Int8Array(table, HEADER_BYTES + 4 * rows);
+    const { memory, dots } = dotProducts(dimension, rows * (dimension + 2 * WORD_BYTES));
+    this.#table = new Int8Array(memory.buffer, 0, rows * dimension);
+    this.#table.set(new Int8Array(table, HEADER_BYTES + WORD_BYTES * rows));
+    this.#places = new Uint32Array(memory.buffer, this.#table.length, rows);
+    this.#products = new Int32Array(memory.buffer, this.#table.length + this.#places.byteLength, rows);
+    this.#dots = dots;
     this.#ids = new Uint16Array(options.max_tokens);
     this.#sum = new Float32Array(dimension);
     this.#lengths = new Float32Array(rows).fill(-1);
@@ -135,35 +146,18 @@ export class StaticModel {
     return this.#lengths[id] as number;
   }
 
-  /** The unit vectors of some tokens, one after the other. */
-  #unitRows(ids: readonly number[]): Float32Array {
-    const { dimension } = this;
-    const out = new Float32Array(ids.length * dimension);
-    ids.forEach((id, i) => {
-      const factor = (this.#scales[id] as number) / this.#length(id);
-      for (let d = 0; d < dimension; d++)
-        out[i * dimension + d] = factor * (this.#table[id * dimension + d] as number);
-    });
-    return out;
+  /** What the row of a token is times, to be of length one. */
+  #factor(id: number): number {
+    return (this.#scales[id] as number) / this.#length(id);
   }
 
-  /** The cosines of one token with each row of `units`. */
-  #cosines(id: number, units: Float32Array): Float32Array {
-    const { dimension } = this;
-    const table = this.#table;
-    const out = new Float32Array(units.length / dimension);
-    const factor = (this.#scales[id] as number) / this.#length(id);
-    for (let i = 0, unit = 0; i < out.length; i++) {
-      // Four sums, so that no addition waits for the one before.
-      let [a, b, c, e] = [0, 0, 0, 0];
-      for (let at = id * dimension, end = at + dimension; at < end; at += 4, unit += 4) {
-        a += (units[unit] as number) * (table[at] as number);
-        b += (units[unit + 1] as number) * (table[at + 1] as number);
-        c += (units[unit + 2] as number) * (table[at + 2] as number);
-        e += (units[unit + 3] as number) * (table[at + 3] as number);
-      }
-      out[i] = factor * (a + b + c + e);
-    }
+  /** The cosines of one token with each of those whose rows' places are noted, these not brought to length one. */
+  #compared(id: number, count: number): Float32Array {
+    const products = this.#products;
+    this.#dots(id * this.dimension, this.#places.byteOffset, count, products.byteOffset);
+    const factor = this.#factor(id);
+    const out = new Float32Array(count);
+    for (let at = 0; at < count; at++) out[at] = factor * (products[at] as number);
     return out;
   }
 
@@ -176,30 +170,32 @@ export class StaticModel {
   softMatch(query: string, texts: readonly string[]): SoftMatches {
     const count = this.#tokenizer.encode(query, this.#ids);
     const asked = [...new Set(this.#ids.subarray(0, count))].filter((id) => this.#length(id) > 0);
-    const weights = asked.map((id) => this.#length(id));
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    const units = this.#unitRows(asked);
+    const total = asked.reduce((sum, id) => sum + this.#length(id), 0);
+    // A cosine's weight is the length of the row, by which it would be divided.
+    const weights = asked.map((id) => this.#scales[id] as number);
+    this.#places.set(asked.map((id) => id * this.dimension));
     const known = new Map<number, Float32Array>();
     const nearest = new Float32Array(asked.length);
     let allTokens = 0;
     const scores = Float32Array.from(texts, (text) => {
       const tokens = this.#tokenizer.encode(text, this.#ids);
       allTokens += tokens;
-      nearest.fill(-1);
+      if (total === 0) return 0;
+      nearest.fill(Number.NEGATIVE_INFINITY);
       for (let t = 0; t < tokens; t++) {
         const id = this.#ids[t] as number;
         if (this.#length(id) === 0) continue;
-        let cosines = known.get(id);
-        if (cosines === undefined) {
-          cosines = this.#cosines(id, units);
-          known.set(id, cosines);
+        let compared = known.get(id);
+        if (compared === undefined) {
+          compared = this.#compared(id, asked.length);
+          known.set(id, compared);
         }
         for (let q = 0; q < asked.length; q++) {
-          if ((cosines[q] as number) > (nearest[q] as number)) nearest[q] = cosines[q] as number;
+          if ((compared[q] as number) > (nearest[q] as number)) nearest[q] = compared[q] as number;
         }
       }
-      if (total === 0 || nearest[0] === -1) return 0;
-      return nearest.reduce((sum, cosine, q) => sum + cosine * (weights[q] as number), 0) / total;
+      if (nearest[0] === Number.NEGATIVE_INFINITY) return 0;
+      return nearest.reduce((sum, it, q) => sum + it * (weights[q] as number), 0) / total;
     });
     return { scores, mean_tokens: texts.length === 0 ? 0 : allTokens / texts.length };
   }
