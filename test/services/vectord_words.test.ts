@@ -46,6 +46,16 @@ function opened(path: string) {
       for (const key of writer.removeIds(ids)) words.remove(key);
     },
     read: () => words.step(last_key, 3),
+    /** What few may pass is looked at one by one, and found as among all. */
+    compareAmong(text: string, count: number): void {
+      while (!words.isWhole(last_key));
+      const asked = [...new Set(wordsOf(text))];
+      const among = Array.from({ length: last_key / 3 }, (_, at) => at * 3 + 1);
+      const wanted = words.rank(asked, last_key, () => true).filter(({ key }) => key % 3 === 1);
+      const rank = words.rank(asked, count, (key) => key % 3 === 1, among);
+      expect(rank.map(({ key }) => key)).toEqual(wanted.slice(0, count).map(({ key }) => key));
+      expect(words.rank(asked, count, (key) => key % 3 === 1)).toEqual(rank);
+    },
     compare(text: string, count: number): void {
       while (!words.isWhole(last_key));
       const asked = [...new Set(wordsOf(text))];
@@ -124,7 +134,10 @@ test("they do so, too, after most texts were replaced and the lists made anew", 
     for (let round = 0; round < 3; round++) {
       index.add(Array.from({ length: 2000 }, (_, at) => ({ id: `${at}`, text: some() })));
       index.remove(Array.from({ length: 300 }, (_, at) => `${at * 3 + round}`));
-      for (const asked of ["the running", "word", some(), some()]) index.compare(asked, 50);
+      for (const asked of ["the running", "word", some(), some()]) {
+        index.compare(asked, 50);
+        index.compareAmong(asked, 50);
+      }
     }
   } finally {
     index.close();

@@ -111,7 +111,7 @@ export class IndexReader implements CorpusReader {
     const vector = await vectorBy(model);
     return this.#vectord.search(index, {
       vector: Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString("base64"),
-      hybrid: { text, soft: NO_SOFT_MATCHES },
+      hybrid: { text, soft: NO_SOFT_MATCHES, depth: k },
       k,
       include: [],
       ...(filter ? { filter } : {}),

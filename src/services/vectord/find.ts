@@ -26,10 +26,11 @@ const EF_MORE = 16;
 /** Of them, the nearest by the graph are ranked by the vectors as sent: i8 ranks coarsely. */
 const RANKED_FOR_EACH = { f32: 1, f16: 1, i8: 2 };
 const RANKED_MORE = 8;
-/** A hybrid search fuses so many of each side. */
-const SIDE = 100;
-const SIDE_MORE = 32;
-/** Of these, the best get soft matches: more measured no better. */
+/** A hybrid search fuses so many of each side, where the query says nothing; at least k. */
+const DEPTH = 100;
+/** Candidates of the graph beyond what a hybrid search fuses of each side. */
+const DEPTH_MORE = 32;
+/** Of what is fused, the best get soft matches: more measured no better. */
 const SOFT_CANDIDATES = 100;
 const MAX_WORDS = 64;
 /** So few items that pass a filter are looked at one by one for words, too. */
@@ -39,6 +40,7 @@ export interface HybridQuestion {
   readonly text: string;
   readonly bm25?: number;
   readonly vector?: number;
+  readonly depth?: number;
   /** Where soft matches are to be added, more candidates are told than the first k. */
   readonly soft: number;
 }
@@ -172,10 +174,11 @@ class Search {
     bm25 = DEFAULT_WEIGHTS.bm25,
     vector = DEFAULT_WEIGHTS.vector,
     soft,
+    depth = DEPTH,
   }: HybridQuestion): Ranking {
     const { metric, shelf } = this.sources;
-    const side = Math.max(SIDE, this.question.k);
-    const near = this.nearest(side, side + SIDE_MORE);
+    const side = Math.max(depth, this.question.k);
+    const near = this.nearest(side, side + DEPTH_MORE);
     const worded = this.#byWords(text, side);
     const highest = worded[0]?.bm25 ?? 1;
     const fused = new Map<number, { bm25: number; ranks: { bm25?: number; vector?: number } }>();

@@ -211,6 +211,7 @@ export const SearchBody = t.Object(
           bm25: Weight("BM25, divided by its highest score", DEFAULT_WEIGHTS.bm25),
           vector: Weight("the cosine", DEFAULT_WEIGHTS.vector),
           soft: Weight("soft matches of single words; less of it the longer the texts", DEFAULT_WEIGHTS.soft),
+          depth: t.Optional(t.Integer({ minimum: 1, maximum: MAX_K, description: "fused of each side" })),
         },
         { additionalProperties: false },
       ),

@@ -152,24 +152,29 @@ const api = {
       now_ms,
       deadline,
     );
-    const results = hits.map(({ slot, score, distance, ranks, sides }) => ({
+    const contents = told(
+      it,
+      hits.map(({ slot }) => slot),
+      query.include,
+    );
+    const results = hits.map(({ slot, score, distance, ranks, sides }, at) => ({
       id: it.shelf.id(slot),
       score,
       distance,
       ...(ranks ? { ranks } : {}),
       ...(sides ? { sides } : {}),
-      ...told(it, slot, query.include),
+      ...contents[at],
     }));
     return { results, exact };
   },
   get(name: string, { ids, include = DEFAULT_INCLUDE }: GetQuery, now_ms: number): Item[] {
     const it = known(name);
-    return ids.flatMap((id) => {
-      const slot = it.shelf.slotOf(id, now_ms);
-      if (slot === undefined) return [];
+    const slots = ids.map((id) => it.shelf.slotOf(id, now_ms)).filter((slot) => slot !== undefined);
+    const contents = told(it, slots, include);
+    return slots.map((slot, at) => {
       const expires_ms = it.shelf.expires_ms(slot);
       const expiry = Number.isFinite(expires_ms) ? { expires_at: new Date(expires_ms).toISOString() } : {};
-      return [{ id, ...told(it, slot, include), ...expiry }];
+      return { id: it.shelf.id(slot), ...contents[at], ...expiry };
     });
   },
   /** Saves the graph, where that takes no more than writing it. */
@@ -246,12 +251,18 @@ function remove(it: Held, key: number): void {
 /** Lets other calls, and a step of the graphs, have their turn. */
 const others = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function told({ shelf, reader }: Held, slot: number, include: readonly Include[]): Partial<Item> {
-  return {
+/** What is to be told of each slot. */
+function told(
+  { shelf, reader }: Held,
+  slots: readonly number[],
+  include: readonly Include[],
+): Partial<Item>[] {
+  const texts = include.includes("text") ? reader.textsOf(slots.map(shelf.key)) : undefined;
+  return slots.map((slot, at) => ({
     ...(include.includes("metadata") ? { metadata: shelf.metadata(slot) as Item["metadata"] } : {}),
-    ...(include.includes("text") ? { text: reader.text(shelf.key(slot)) } : {}),
+    ...(texts ? { text: texts[at] as string | null } : {}),
     ...(include.includes("vector") ? { vector: Array.from(shelf.vector(slot)) } : {}),
-  };
+  }));
 }
 
 /** A step of each graph that has something to do, then whatever was asked meanwhile, then the next. */

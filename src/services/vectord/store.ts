@@ -259,11 +259,10 @@ export class ItemReader {
     return note && { table: note.table, snapshot_id: note.snapshot_id, at: note.at };
   }
 
-  text(key: number): string | null {
-    return (
-      this.#db.query<{ text: string | null }, [number]>("SELECT text FROM items WHERE key = ?").get(key)
-        ?.text ?? null
-    );
+  /** In the order of the keys: a text, or null where an item has none or is no more. In one read, so SQLite locks once. */
+  textsOf(keys: readonly number[]): (string | null)[] {
+    const find = this.#db.query<{ text: string | null }, [number]>("SELECT text FROM items WHERE key = ?");
+    return this.#db.transaction(() => keys.map((key) => find.get(key)?.text ?? null))();
   }
 
   /** Keys by falling BM25 (FTS5's, with its sign turned). @param match an FTS5 expression */

@@ -4,7 +4,7 @@
  * Derived, and filled in steps.
  */
 import { Database } from "bun:sqlite";
-import { Best } from "./best.ts";
+import { Best, type Placed } from "./best.ts";
 import { Bits, place } from "./bits.ts";
 import { type ItemReader, TOKENIZER } from "./store.ts";
 
@@ -12,6 +12,8 @@ import { type ItemReader, TOKENIZER } from "./store.ts";
 const K1 = 1.2;
 const B = 0.75;
 const LEAST_IDF = 1e-6;
+/** Less than any part of a score. */
+const SEED = Number.MIN_VALUE;
 /** The lists are made anew once so many documents, and such a part of them, are no more. */
 const DEAD_MIN = 1000;
 const DEAD_SHARE = 0.3;
@@ -29,6 +31,12 @@ interface Posting {
   documents: number[];
   /** How often each has the term. */
   counts: number[];
+}
+
+/** A term of a query. */
+interface Asked {
+  readonly posting: Posting;
+  readonly idf: number;
 }
 
 export interface Worded {
@@ -164,7 +172,9 @@ export class Words {
   }
 
   /**
-   * The best by BM25 that have any of these words, of those that pass; among equals the older first.
+   * The best by BM25 that have any of these words, of those that pass; among equals the older first. Terms are taken by
+   * falling rarity: once the others together can't lift a document with none so far among the best, only those
+   * that have one are looked at (MaxScore; Turtle and Flood, 1995). What is found is the same.
    * @param among the keys that may pass, where they are few
    */
   rank(
@@ -173,47 +183,76 @@ export class Words {
     passes: (key: number) => boolean,
     among?: readonly number[],
   ): Worded[] {
-    const touched: number[] = [];
     if (this.#scores.length < this.#keys.length)
       this.#scores = new Float64Array(Math.ceil(this.#keys.length * 1.5));
-    const unknown = words.filter((it) => !this.#known.has(it));
-    const rest = this.#terms.of(unknown).flat();
-    for (const word of words) for (const it of this.#known.get(word) ?? []) this.#add(it, touched);
-    for (const term of rest) this.#add(this.#postings.get(term), touched);
-    const best = new Best(count);
-    const look = (document: number) => {
-      const cost = -(this.#scores[document] as number);
-      if (cost < 0 && best.isWorthy(cost, document) && passes(this.#keys[document] as number))
-        best.add(document, cost, document);
-    };
-    if (among === undefined || among.length > touched.length) for (const document of touched) look(document);
-    else
-      for (const key of among) {
-        const document = place(this.#keys, key);
-        if (this.#keys[document] === key) look(document);
+    const touched = among ? this.#seed(among) : [];
+    let is_closed = among !== undefined;
+    const terms = this.#asked(words);
+    for (const [at, term] of terms.entries()) {
+      // Asked where that takes less time than it may save.
+      if (!is_closed && term.posting.documents.length > touched.length) {
+        const worst = this.#best(touched, count, passes)[count - 1];
+        const rest = terms.slice(at).reduce((sum, { idf }) => sum + idf * (K1 + 1), 0);
+        is_closed = worst !== undefined && -worst.cost > rest;
       }
+      this.#add(term, touched, is_closed);
+    }
+    const best = this.#best(touched, count, passes);
     for (const document of touched) this.#scores[document] = 0;
-    return best.list().map(({ item, cost }) => ({ key: this.#keys[item] as number, bm25: -cost }));
+    return best.map(({ item, cost }) => ({ key: this.#keys[item] as number, bm25: -cost }));
   }
 
-  /** Adds a term's part to the scores. */
-  #add(posting: Posting | undefined, touched: number[]): void {
-    if (posting === undefined) return;
-    const { documents, counts } = posting;
+  #best(touched: readonly number[], count: number, passes: (key: number) => boolean): readonly Placed[] {
+    const best = new Best(count);
+    for (const document of touched) {
+      const score = this.#scores[document] as number;
+      if (score > SEED && best.isWorthy(-score, document) && passes(this.#keys[document] as number))
+        best.add(document, -score, document);
+    }
+    return best.list();
+  }
+
+  /** The terms of these words that any text has, the rarest first. */
+  #asked(words: readonly string[]): Asked[] {
+    const unknown = words.filter((it) => !this.#known.has(it));
+    const known = words.flatMap((word) => this.#known.get(word) ?? []);
+    const others = this.#terms.of(unknown).flatMap((terms) => terms.map((it) => this.#postings.get(it)));
+    return [...known, ...others]
+      .filter((posting) => posting !== undefined)
+      .map((posting) => ({ posting, idf: this.#idf(posting) }))
+      .sort((a, b) => b.idf - a.idf);
+  }
+
+  #idf({ documents }: Posting): number {
     const total = this.#keys.length - this.#dead;
     let having = documents.length;
     if (this.#dead > 0) for (const it of documents) if (this.#gone.has(it)) having--;
     const rarity = Math.log((total - having + 0.5) / (having + 0.5));
-    const idf = rarity > 0 ? rarity : LEAST_IDF;
-    const mean = this.#length / total;
+    return rarity > 0 ? rarity : LEAST_IDF;
+  }
+
+  /** Gives documents a score that is lost in any real one. */
+  #seed(keys: readonly number[]): number[] {
+    const documents = keys
+      .map((key) => place(this.#keys, key))
+      .filter((it, at) => this.#keys[it] === keys[at]);
+    for (const it of documents) this.#scores[it] = SEED;
+    return documents;
+  }
+
+  /** Adds a term's part to the scores. @param is_closed whether only to those that have one */
+  #add({ posting: { documents, counts }, idf }: Asked, touched: number[], is_closed: boolean): void {
+    const scores = this.#scores;
+    const gone = this.#dead > 0 ? this.#gone : undefined;
+    const mean = this.#length / (this.#keys.length - this.#dead);
     for (let at = 0; at < documents.length; at++) {
       const document = documents[at] as number;
-      if (this.#gone.has(document)) continue;
+      const before = scores[document] as number;
+      if ((before === 0 && is_closed) || gone?.has(document)) continue;
       const often = counts[at] as number;
       const long = (this.#lengths[document] as number) / mean;
-      const before = this.#scores[document] as number;
       if (before === 0) touched.push(document);
-      this.#scores[document] = before + (idf * often * (K1 + 1)) / (often + K1 * (1 - B + B * long));
+      scores[document] = before + (idf * often * (K1 + 1)) / (often + K1 * (1 - B + B * long));
     }
   }
 
