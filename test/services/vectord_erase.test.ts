@@ -1,5 +1,7 @@
 /** Erasing: nothing of an item that is no more is left in any file of the lake. */
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { unitOf } from "../../src/services/vectord/vectors.ts";
 import { inBothCompositions, type RunningHouse, startHouse } from "../support/house.ts";
 import { contentsBelow, filesBelow } from "../support/tree.ts";
@@ -25,6 +27,13 @@ function marked(mark: string, random: () => number) {
     f16: Buffer.from(Float16Array.from(unitOf(Float32Array.from(vector))).buffer),
   };
   return { item, traces };
+}
+
+/** The same, as a graph of one byte a number holds them: lengths are kept by one factor, told in its manifest. */
+function bytesOf(house: RunningHouse, { item }: ReturnType<typeof marked>): Buffer {
+  const path = join(house.data_dir, "vector", NAME, "graph.json");
+  const { scale } = JSON.parse(readFileSync(path, "utf8")) as { scale: number };
+  return Buffer.from(Int8Array.from(item.vector, (it) => Math.round(Math.fround(it) * scale)).buffer);
 }
 
 /** Which of the traces are in any file. */
@@ -99,6 +108,36 @@ inBothCompositions("vectord erases", (start) => {
       } finally {
         await later.stop();
       }
+    });
+
+  for (const erased of [3, 600])
+    test(`${erased} items, of a graph with one byte a number`, async () => {
+      const house = await start({ LAKEHOUSE_VECTORD_SAVE_AFTER_MS: "1" });
+      const calls = vectorsAt(house.url);
+      const random = seeded(erased);
+      await calls.create(NAME, DIMENSION, { metric: "l2", quantization: "i8" });
+      const all = Array.from({ length: 2 * erased }, (_, at) => marked(`qz${at}z`, random));
+      const [gone, stay] = [all.slice(0, erased), all.slice(erased)];
+      await calls.add(
+        NAME,
+        all.map(({ item }) => item),
+      );
+      await settled(calls, NAME);
+      while (!isSaved(house)) await Bun.sleep(5);
+      const bytes = all.map((it) => bytesOf(house, it));
+      const held = () => {
+        const files = [...contentsBelow(house.data_dir).values()];
+        return bytes.map((it) => files.some((file) => file.includes(it)));
+      };
+      expect(held()).toEqual(all.map(() => true));
+      const ids = gone.map(({ item }) => item.id);
+      expect(await calls.remove(NAME, { ids, erase: true })).toEqual({ deleted: erased });
+      expect(held().slice(0, erased)).toEqual(gone.map(() => false));
+      await settled(calls, NAME);
+      while (!isSaved(house)) await Bun.sleep(5);
+      expect(held().slice(0, erased)).toEqual(gone.map(() => false));
+      for (const { item } of stay.slice(0, 20))
+        expect(idsOf((await calls.search(NAME, { vector: item.vector, k: 1 })).results)).toEqual([item.id]);
     });
 
   test("the last item, one that is gone already, and what is refused", async () => {

@@ -3,9 +3,14 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Index, MetricKind, type ScalarKind } from "usearch";
+import { Graph } from "../../src/services/vectord/graph.ts";
 import { isSoundGraph } from "../../src/services/vectord/graph_check.ts";
+import { checksumOf, writeGraphManifest } from "../../src/services/vectord/graph_file.ts";
 import { emptyIndex, OVERWRITTEN } from "../../src/services/vectord/graph_index.ts";
 import { type IndexSettings, METRICS, QUANTIZATIONS } from "../../src/services/vectord/schema.ts";
+import { Shelf } from "../../src/services/vectord/shelf.ts";
+import { distanceOf, normOf } from "../../src/services/vectord/vectors.ts";
 import { randomVector, seeded } from "../support/vectors.ts";
 
 const DIMENSION = 8;
@@ -106,4 +111,55 @@ test("of damaged ones, those taken can be loaded, searched and added to", () => 
   // A link to another node of the same level is as good as any.
   expect(taken).toBeGreaterThan(20);
   expect(taken).toBeLessThan(500);
+});
+
+test("a graph that an older version filled by usearch's cosine serves on", () => {
+  const root = mkdtempSync(join(tmpdir(), "lakehouse-graph-"));
+  try {
+    for (const quantization of QUANTIZATIONS) {
+      const settings = settingsOf({ quantization });
+      const random = seeded(13);
+      const shelf = new Shelf(DIMENSION);
+      const put = (key: number, vector: Float32Array) => {
+        const bytes = new Uint8Array(vector.buffer);
+        shelf.put({ key, id: `${key}`, vector: bytes, metadata: null, expires_ms: null });
+      };
+      const before = new Index({
+        dimensions: DIMENSION,
+        metric: MetricKind.Cos,
+        quantization: quantization as ScalarKind,
+        connectivity: 5,
+        expansion_add: 32,
+        expansion_search: 96,
+        multi: false,
+      });
+      const vectorOf = () => Float32Array.from(randomVector(DIMENSION, random), (it) => it * 20 * random());
+      for (const key of all(1, COUNT)) {
+        put(key, vectorOf());
+        before.add(BigInt(key), shelf.vectorOf(key), 1);
+      }
+      const path = join(root, "0-0.usearch");
+      before.save(path);
+      const size = before.size();
+      writeGraphManifest(root, { file: "0-0.usearch", covers_key: COUNT, size, checksum: checksumOf(path) });
+      const graph = new Graph(root, settings, shelf);
+      expect(graph.waiting).toHaveLength(0);
+      for (const key of all(COUNT + 1, 2 * COUNT)) {
+        put(key, vectorOf());
+        graph.put(key);
+      }
+      while (graph.step());
+      let found = 0;
+      for (let query = 0; query < 50; query++) {
+        const vector = vectorOf();
+        const far = (key: number) =>
+          distanceOf("cosine", vector, normOf(vector), shelf.lying(shelf.slot(key, 0) as number));
+        const nearest = all(1, 2 * COUNT).sort((a, b) => far(a) - far(b));
+        if (graph.nearest(vector, 32).includes(nearest[0] as number)) found++;
+      }
+      expect(found).toBeGreaterThanOrEqual(48);
+    }
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
 });

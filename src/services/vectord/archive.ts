@@ -8,6 +8,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { writeAll } from "../../shared/files.ts";
+import { Factor } from "./graph_file.ts";
 import { METRICS, NAME_PATTERN, QUANTIZATIONS } from "./schema.ts";
 import { BLOCK_BYTES, END_BYTES, type Entry, headerOf, paddingOf, readHeader, TarError } from "./tar.ts";
 
@@ -44,7 +45,15 @@ const ManifestSchema = Type.Object({
   /** The highest key ever given to an item. */
   last_key: count,
   /** What the graph's file holds; null where there was none to take. */
-  graph: Type.Union([Type.Object({ covers_key: count, size: count, checksum: Type.String() }), Type.Null()]),
+  graph: Type.Union([
+    Type.Object({
+      covers_key: count,
+      size: count,
+      checksum: Type.String(),
+      scale: Type.Optional(Factor),
+    }),
+    Type.Null(),
+  ]),
   files: Type.Array(
     Type.Object({
       name: Type.String(),

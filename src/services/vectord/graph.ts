@@ -7,6 +7,7 @@ import type { Index } from "usearch";
 import { syncPath } from "./folders.ts";
 import { checksumOf, graphManifest, removeGraph, sweepGraphs, writeGraphManifest } from "./graph_file.ts";
 import { emptyIndex, OVERWRITTEN, SCALAR_BYTES } from "./graph_index.ts";
+import { Scale, scaledMetric } from "./graph_scale.ts";
 import type { IndexSettings, Quantization } from "./schema.ts";
 import type { Shelf } from "./shelf.ts";
 import { normOf, unitOf } from "./vectors.ts";
@@ -32,6 +33,8 @@ interface Growth {
   covers_key: number;
   waiting: number[];
   size: number;
+  /** Where vectors are scaled: undefined until there is one. */
+  scale: Scale | undefined;
 }
 
 export class Graph {
@@ -102,13 +105,18 @@ export class Graph {
   /** The nearest keys among so many candidates, masked ones among them; nearest first. */
   nearest(vector: Float32Array, count: number): number[] {
     if (this.#now.size === 0) return [];
-    const asked = this.#compared(vector);
+    const asked = this.#now.scale?.asked(vector) ?? this.#compared(vector);
     return Array.from(this.#now.index.search(asked, Math.min(count, this.#now.size), THREADS).keys, Number);
   }
 
-  /** A vector as the graph holds it. */
   #compared(vector: Float32Array): Float32Array {
     return this.#settings.metric === "cosine" ? unitOf(vector) : vector;
+  }
+
+  #add(growth: Growth, keys: readonly number[], vectors: Float32Array): void {
+    const metric = scaledMetric(this.#settings);
+    if (metric) growth.scale ??= Scale.chosen(this.#shelf, metric);
+    growth.index.add(BigUint64Array.from(keys, BigInt), growth.scale?.held(vectors) ?? vectors, THREADS);
   }
 
   /** Does a small piece of what is to be done. @returns whether anything is left to do */
@@ -125,13 +133,19 @@ export class Graph {
         this.#is_soiled = false;
       }
     }
-    if (this.is_settled && this.masked >= MASKED_MIN && this.masked >= MASKED_SHARE * this.#now.size)
-      this.#rebuild();
+    if (this.is_settled) this.#judge();
     return !this.is_settled;
   }
 
-  #rebuild(): void {
-    this.#next = { ...this.#empty(), waiting: [...this.#shelf.keys()] };
+  #judge(): void {
+    const { size, scale } = this.#now;
+    const successor = scale?.successor(this.#shelf, size * this.#settings.dimension);
+    const is_masked = this.masked >= MASKED_MIN && this.masked >= MASKED_SHARE * size;
+    if (successor || is_masked) this.#rebuild(successor);
+  }
+
+  #rebuild(scale?: Scale): void {
+    this.#next = { ...this.#empty(), waiting: [...this.#shelf.keys()], scale };
   }
 
   /** Leaves nothing on the disk, now or later, of vectors whose items are no more. Durable when it returns. */
@@ -158,7 +172,7 @@ export class Graph {
     const [live] = this.#shelf.keys();
     const scale = (live === undefined ? 1 : normOf(this.#shelf.vectorOf(live))) / normOf(noise);
     const scaled = noise.map((it) => it * scale);
-    index.add(BigInt(key + OVERWRITTEN), this.#compared(scaled), THREADS);
+    this.#add(this.#now, [key + OVERWRITTEN], this.#compared(scaled));
   }
 
   #growUntil(growth: Growth, until_ms: number): void {
@@ -174,30 +188,31 @@ export class Graph {
       const vectors = new Float32Array(keys.length * dimension);
       for (const [at, key] of keys.entries())
         vectors.set(this.#compared(this.#shelf.vectorOf(key)), at * dimension);
-      growth.index.add(BigUint64Array.from(keys, BigInt), vectors, THREADS);
+      this.#add(growth, keys, vectors);
       growth.size += keys.length;
     }
     growth.covers_key = Math.max(growth.covers_key, taken.at(-1) ?? 0);
   }
 
   #empty(): Growth {
-    return { index: emptyIndex(this.#settings), covers_key: 0, waiting: [], size: 0 };
+    return { index: emptyIndex(this.#settings), covers_key: 0, waiting: [], size: 0, scale: undefined };
   }
 
   /** Writes the graph beside what is there, then names it: a crash leaves the one or the other. */
   save(): void {
-    const { index, covers_key, size } = this.#now;
+    const { index, covers_key, size, scale } = this.#now;
     const file = `${covers_key}-${Date.now()}.usearch`;
     const path = join(this.#folder, file);
     index.save(path);
     syncPath(path);
-    writeGraphManifest(this.#folder, { file, covers_key, size, checksum: checksumOf(path) });
+    const checksum = checksumOf(path);
+    writeGraphManifest(this.#folder, { file, covers_key, size, checksum, scale: scale?.factor });
     this.#saved_key = covers_key;
     this.#saved_size = size;
     sweepGraphs(this.#folder, file);
   }
 
-  /** Undefined where it is damaged or gone: it is derived, and is built anew from the items. */
+  /** Undefined where it is gone, damaged or of no use: it is derived, and is built anew from the items. */
   #load(): Growth | undefined {
     const manifest = graphManifest(this.#folder);
     sweepGraphs(this.#folder, manifest?.file);
@@ -205,10 +220,12 @@ export class Graph {
     const { file, covers_key, size, checksum } = manifest;
     const path = join(this.#folder, file);
     try {
-      if (checksumOf(path) !== checksum) return undefined;
+      const metric = scaledMetric(this.#settings);
+      const scale = metric && Scale.kept(manifest.scale, this.#shelf, metric);
+      if ((metric && !scale) || checksumOf(path) !== checksum) return undefined;
       const growth = this.#empty();
       growth.index.load(path);
-      return growth.index.size() === size ? { ...growth, covers_key, size } : undefined;
+      return growth.index.size() === size ? { ...growth, covers_key, size, scale } : undefined;
     } catch {
       return undefined;
     }

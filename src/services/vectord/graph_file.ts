@@ -7,11 +7,14 @@ import { syncPath } from "./folders.ts";
 
 const MANIFEST = "graph.json";
 const count = Type.Integer({ minimum: 0 });
+/** As JSON has no number that is infinite or none, this leaves those that make something of a vector. */
+export const Factor = Type.Number({ exclusiveMinimum: 0 });
 const ManifestSchema = Type.Object({
   file: Type.String({ pattern: "^[a-z0-9][a-z0-9-]*\\.usearch$" }),
   covers_key: count,
   size: count,
   checksum: Type.String(),
+  scale: Type.Optional(Factor),
 });
 
 export interface GraphManifest {
@@ -21,6 +24,8 @@ export interface GraphManifest {
   readonly size: number;
   /** Of the file's bytes: xxHash3, 64 bits, in hex. */
   readonly checksum: string;
+  /** By which its vectors are multiplied, where they are (graph_scale.ts). */
+  readonly scale?: number | undefined;
 }
 
 /** Undefined where there is none, or none that can be trusted: a graph is derived, and can be built anew. */

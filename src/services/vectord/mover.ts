@@ -78,10 +78,10 @@ function linkGraph(from: string, to: string): Manifest["graph"] {
   for (let attempt = 1; ; attempt++) {
     const found = graphManifest(from);
     if (found === undefined) return null;
-    const { file, covers_key, size, checksum } = found;
+    const { file, ...graph } = found;
     try {
       linkSync(join(from, file), join(to, GRAPH_FILE));
-      return { covers_key, size, checksum };
+      return graph;
     } catch (error) {
       if (errnoOf(error) !== "ENOENT") throw error;
       if (attempt === LINK_ATTEMPTS) return null;
