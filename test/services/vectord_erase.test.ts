@@ -1,10 +1,10 @@
 /** Erasing: nothing of an item that is no more is left in any file of the lake. */
 import { expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { unitOf } from "../../src/services/vectord/vectors.ts";
 import { inBothCompositions, type RunningHouse, startHouse } from "../support/house.ts";
-import { contentsBelow, filesBelow } from "../support/tree.ts";
+import { contentsBelow } from "../support/tree.ts";
 import { idsOf, type Problem, randomVector, seeded, settled, vectorsAt } from "../support/vectors.ts";
 
 const DIMENSION = 16;
@@ -31,8 +31,7 @@ function marked(mark: string, random: () => number) {
 
 /** The same, as a graph of one byte a number holds them: lengths are kept by one factor, told in its manifest. */
 function bytesOf(house: RunningHouse, { item }: ReturnType<typeof marked>): Buffer {
-  const path = join(house.data_dir, "vector", NAME, "graph.json");
-  const { scale } = JSON.parse(readFileSync(path, "utf8")) as { scale: number };
+  const { scale } = JSON.parse(readFileSync(manifestOf(house), "utf8")) as { scale: number };
   return Buffer.from(Int8Array.from(item.vector, (it) => Math.round(Math.fround(it) * scale)).buffer);
 }
 
@@ -44,8 +43,15 @@ function left(house: RunningHouse, traces: ReturnType<typeof marked>["traces"]):
     .map(([name]) => name);
 }
 
-const isSaved = (house: RunningHouse) =>
-  filesBelow(house.data_dir).some((path) => path.endsWith("graph.json"));
+const manifestOf = (house: RunningHouse) => join(house.data_dir, "vector", NAME, "graph.json");
+
+/** Waits until a graph is saved that covers this key. */
+async function savedTo(house: RunningHouse, key: number): Promise<void> {
+  const covered = () =>
+    existsSync(manifestOf(house)) &&
+    (JSON.parse(readFileSync(manifestOf(house), "utf8")) as { covers_key: number }).covers_key;
+  while (covered() !== key) await Bun.sleep(5);
+}
 
 inBothCompositions("vectord erases", (start) => {
   for (const { others, replaced } of [
@@ -75,7 +81,7 @@ inBothCompositions("vectord erases", (start) => {
       await calls.add(NAME, plain.slice(0, replaced));
       await calls.remove(NAME, { ids: [gone.item.id] });
       await settled(calls, NAME);
-      while (!isSaved(house)) await Bun.sleep(5);
+      await savedTo(house, others + 5 + replaced);
       expect(left(house, again.traces)).toEqual(["id", "metadata", "text", "f32", "f16"]);
       expect(left(house, before.traces)).toContain("f16");
 
@@ -87,7 +93,7 @@ inBothCompositions("vectord erases", (start) => {
       };
       nothingLeft();
       await settled(calls, NAME);
-      while (!isSaved(house)) await Bun.sleep(5);
+      await savedTo(house, others + 5 + replaced);
       nothingLeft();
       expect(left(house, stays.traces)).toEqual(["id", "metadata", "text", "f32", "f16"]);
 
@@ -123,7 +129,7 @@ inBothCompositions("vectord erases", (start) => {
         all.map(({ item }) => item),
       );
       await settled(calls, NAME);
-      while (!isSaved(house)) await Bun.sleep(5);
+      await savedTo(house, 2 * erased);
       const bytes = all.map((it) => bytesOf(house, it));
       const held = () => {
         const files = [...contentsBelow(house.data_dir).values()];
@@ -134,7 +140,7 @@ inBothCompositions("vectord erases", (start) => {
       expect(await calls.remove(NAME, { ids, erase: true })).toEqual({ deleted: erased });
       expect(held().slice(0, erased)).toEqual(gone.map(() => false));
       await settled(calls, NAME);
-      while (!isSaved(house)) await Bun.sleep(5);
+      await savedTo(house, 2 * erased);
       expect(held().slice(0, erased)).toEqual(gone.map(() => false));
       for (const { item } of stay.slice(0, 20))
         expect(idsOf((await calls.search(NAME, { vector: item.vector, k: 1 })).results)).toEqual([item.id]);

@@ -1,6 +1,6 @@
 /** Vectors of differing lengths in graphs of one byte a number: what l2 and dot find must not hang on directions alone. */
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -72,8 +72,9 @@ inBothCompositions("vectord scales", (start) => {
 
   test("a restored graph keeps its factor", async () => {
     const manifest = join(house.data_dir, "vector", "l2_i8", "graph.json");
-    while (!(await Bun.file(manifest).exists())) await Bun.sleep(5);
-    const { scale } = (await Bun.file(manifest).json()) as { scale: number };
+    const saved = () => JSON.parse(readFileSync(manifest, "utf8")) as { covers_key: number; scale: number };
+    while (!existsSync(manifest) || saved().covers_key < COUNT) await Bun.sleep(5);
+    const { scale } = saved();
     expect(scale).toBeGreaterThan(0);
     const { key } = await calls.snapshot("l2_i8");
     await calls.restore({ key, name: "twin" });
