@@ -68,6 +68,24 @@ inBothCompositions("matrixd's kinds of corpora", (start) => {
     expect((await calls.send("POST", "/search", { query: "coffee", corpora: ["desk"] })).status).toBe(404);
   }, 60_000);
 
+  test("of a table only the rows that `where` lets through are read", async () => {
+    await send(house.url, "name=tickets_of_it", TICKETS, CSV);
+    const table = (where: object) => ({ ...TABLE, name: "tickets_of_it", where });
+    const register = (where: object) =>
+      calls.send<CorpusInfo & Problem>("POST", "/corpora", {
+        name: "it",
+        kind: "table",
+        table: table(where),
+      });
+    const wrong = await register({ must: [{ key: "team' OR true --", match: "it" }] });
+    expect([wrong.status, wrong.body.detail]).toEqual([400, expect.stringContaining("There is no column")]);
+    expect((await register({ must: [{ key: "team", match: "it" }] })).status).toBe(201);
+    expect(await settled("it")).toMatchObject({ state: "ready", items: 1 });
+    const { results } = await calls.search({ query: "badge door printer", corpora: ["it"] });
+    expect(results.map(({ id }) => id)).toEqual(["1"]);
+    await calls.send("DELETE", "/corpora/it");
+  }, 60_000);
+
   test("what a table corpus can't be is refused, or told", async () => {
     await send(house.url, "name=tickets", TICKETS, CSV);
     const register = (body: object) => calls.send<Problem & CorpusInfo>("POST", "/corpora", body);

@@ -1,5 +1,6 @@
 /** Wire shapes of corpora. */
 import { type Static, t } from "elysia";
+import { FilterSchema } from "../../shared/filter_schema.ts";
 import { oneOf } from "../../shared/one_of.ts";
 import { INDEX_NAME, TABLE_NAME } from "../../shared/wording.ts";
 
@@ -46,6 +47,12 @@ const TablePart = t.Object(
       t.Array(label("a column that becomes a member of the metadata"), {
         maxItems: MAX_COLUMNS,
         uniqueItems: true,
+      }),
+    ),
+    where: t.Optional(
+      t.Object(FilterSchema.properties, {
+        additionalProperties: false,
+        description: "which rows are read, all by default: a filter whose keys are the table's columns",
       }),
     ),
     model: t.Optional(t.String({ minLength: 1, maxLength: 128, description: "of embedd; its default one" })),

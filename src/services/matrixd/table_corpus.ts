@@ -1,7 +1,7 @@
 /** Corpora that are a lake table's texts: read into an index of our own, anew when asked. */
 import { LakeError, unlessMissing } from "../../shared/errors.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
-import type { Vectord } from "../vectord/schema.ts";
+import type { Filter, Vectord } from "../vectord/schema.ts";
 import type { Content } from "./complete.ts";
 import type { Candidate, CorpusReader, Question, Standing } from "./corpus.ts";
 import type { IndexReader } from "./index_corpus.ts";
@@ -36,10 +36,11 @@ export class TableReader implements CorpusReader {
   }
 
   async refresh(corpus: RegisteredCorpus): Promise<void> {
-    const { name: table, model, ...columns } = tableOf(corpus);
+    const { name: table, model, where, ...columns } = tableOf(corpus);
     const { job_id } = await this.#options.vectord.tables.load(PREFIX + corpus.name, {
       table,
       ...columns,
+      ...(where === undefined ? {} : { where: where as Filter }),
       remove_missing: true,
       index: model === undefined ? {} : { model },
     });
