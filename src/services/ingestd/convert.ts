@@ -6,7 +6,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import { type Engine, firstLine } from "../../shared/duckdb/engine.ts";
+import { type Engine, isOutOfRoom, whyUnreadable } from "../../shared/duckdb/engine.ts";
 import { LakeError, messageOf } from "../../shared/errors.ts";
 import { runCopy } from "./copy.ts";
 import { existingTable, type FileColumn, newTable, type Target } from "./decide.ts";
@@ -99,33 +99,29 @@ async function convertParquet(
   request: ConvertRequest,
   phase: EnterPhase,
 ): Promise<Converted> {
-  let columns: FileColumn[];
   try {
-    const described = await engine.run(`SELECT * FROM read_parquet(${literal(request.input)}) LIMIT 0`);
-    const types = described.columnTypes();
-    columns = described.columnNames().map((name, index) => {
-      const type = types[index];
-      if (type === undefined) throw new Error("a column without a type");
-      return { name, type: fromDuckDB(type, name), text: false, sql_type: type.toString() };
-    });
+    const columns = await parquetColumns(engine, request.input);
+    phase("converting", statSync(request.input).size);
+    const source = parquetSource(request.input, columns);
+    const target = targetOf(request, columns);
+    const rejected = { count: 0, samples: [] };
+    return await copyChecked({ engine, request, format: "parquet", source, target, rejected });
   } catch (error) {
-    if (error instanceof LakeError) throw error;
-    // DuckDB names the file by its path here, which is no business of the sender's.
-    const why = firstLine(error)
-      .replaceAll(request.input, "it")
-      .replace(/^[A-Z][A-Za-z ]* Error: /, "");
-    throw new LakeError("invalid", `The file can't be read as Parquet: ${why}`);
+    if (error instanceof LakeError || isOutOfRoom(error)) throw error;
+    throw new LakeError(
+      "invalid",
+      `The file can't be read as Parquet: ${whyUnreadable(error, request.input)}`,
+    );
   }
-  phase("converting", statSync(request.input).size);
-  const source = parquetSource(request.input, columns);
-  const target = targetOf(request, columns);
-  return copyChecked({
-    engine,
-    request,
-    format: "parquet",
-    source,
-    target,
-    rejected: { count: 0, samples: [] },
+}
+
+async function parquetColumns(engine: Engine, path: string): Promise<FileColumn[]> {
+  const described = await engine.run(`SELECT * FROM read_parquet(${literal(path)}) LIMIT 0`);
+  const types = described.columnTypes();
+  return described.columnNames().map((name, index) => {
+    const type = types[index];
+    if (type === undefined) throw new Error("a column without a type");
+    return { name, type: fromDuckDB(type, name), text: false, sql_type: type.toString() };
   });
 }
 

@@ -1,7 +1,7 @@
 /** Rows of a Parquet file or of a table, as batches of items: judged here, before anything is written. */
 import { closeSync, openSync, writeSync } from "node:fs";
 import { type DuckDBConnection, VARCHAR } from "@duckdb/node-api";
-import { firstLine } from "../../shared/duckdb/engine.ts";
+import { firstLine, isOutOfRoom, whyUnreadable } from "../../shared/duckdb/engine.ts";
 import { Footers } from "../../shared/duckdb/footers.ts";
 import { quotePath } from "../../shared/duckdb/quote.ts";
 import { bindTable } from "../../shared/duckdb/view.ts";
@@ -37,7 +37,8 @@ export class Rows {
     readonly connection: DuckDBConnection,
     readonly selection: Selection,
     readonly opened: Opened,
-    readonly is_table: boolean,
+    /** Of the file; undefined for a table's rows. */
+    readonly file: string | undefined,
     readonly batch_path: string,
   ) {}
 
@@ -47,7 +48,8 @@ export class Rows {
    */
   static async open(connection: DuckDBConnection, source: OpenRows, batch_path: string): Promise<Rows> {
     const is_table = "table" in source;
-    return guarded(is_table, async () => {
+    const file = "table" in source ? undefined : source.parquet;
+    return guarded(file, async () => {
       let from = "";
       if (is_table) {
         await bindTable(connection, new Footers(), { schema: "lake", view: "source" }, source.table);
@@ -57,7 +59,7 @@ export class Rows {
       } else from = `read_parquet(${quotePath(source.parquet)}, hive_partitioning = false)`;
       const selection = await selectItems(connection, from, is_table ? source.columns : null);
       const opened = await countRows(connection, selection);
-      return new Rows(connection, selection, opened, is_table, batch_path);
+      return new Rows(connection, selection, opened, file, batch_path);
     });
   }
 
@@ -83,7 +85,7 @@ export class Rows {
         is_last = row === undefined;
         if (row === undefined) break;
         told.rows++;
-        if (this.is_table && this.#isBlank(row)) {
+        if (this.file === undefined && this.#isBlank(row)) {
           told.skipped++;
           continue;
         }
@@ -136,7 +138,7 @@ export class Rows {
 
   /** The next rows, of DuckDB's own chunk; none at the end, after which they begin anew. */
   async #rows(): Promise<Row[]> {
-    return guarded(this.is_table, async () => {
+    return guarded(this.file, async () => {
       this.#stream ??= await this.connection.stream(this.selection.items);
       const chunk = await this.#stream.fetchChunk();
       if (chunk === null || chunk.rowCount === 0) {
@@ -223,16 +225,13 @@ async function countRows(connection: DuckDBConnection, selection: Selection): Pr
 }
 
 /** DuckDB's failures to read, in our words; running out of memory is told by who serves it. */
-async function guarded<T>(is_table: boolean, work: () => Promise<T>): Promise<T> {
+async function guarded<T>(file: string | undefined, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof LakeError || /Out of Memory|max_temp_directory_size/.test(messageOf(error)))
-      throw error;
-    const why = firstLine(error)
-      .replace(/^[A-Z][A-Za-z ]* Error: /, "")
-      .replace(/(?:file )?(?:'[^']*\/[^']*'|"[^"]*\/[^"]*")/g, "it");
-    if (is_table) throw new LakeError("unavailable", "A data file of the table could not be read.", {}, why);
-    throw new LakeError("invalid", `The file can't be read as Parquet: ${why}`);
+    if (error instanceof LakeError || isOutOfRoom(error)) throw error;
+    if (file === undefined)
+      throw new LakeError("unavailable", "A data file of the table could not be read.", {}, firstLine(error));
+    throw new LakeError("invalid", `The file can't be read as Parquet: ${whyUnreadable(error, file)}`);
   }
 }

@@ -61,7 +61,20 @@ function settings(options: EngineOptions): string[] {
   ];
 }
 
-/** What DuckDB says, without its hints and candidates. */
-export function firstLine(error: unknown): string {
-  return (messageOf(error).split("\n")[0] as string).slice(0, 300);
+/** Whether it was the room to work in that was missing, and not what was read that was at fault. */
+export function isOutOfRoom(error: unknown): boolean {
+  return /Out of Memory|max_temp_directory_size|No space left|Could not write/.test(messageOf(error));
+}
+
+/** Why a file can't be read, for its sender: DuckDB names it by its path here, with and without quotes. */
+export function whyUnreadable(error: unknown, path: string): string {
+  return firstLine(error, path)
+    .replace(/^[A-Z][A-Za-z ]* Error: /, "")
+    .replace(/(?:file )?(?:'[^']*\/[^']*'|"[^"]*\/[^"]*"|'it'|"it")/g, "it");
+}
+
+/** What DuckDB says, without its hints and candidates. @param path what it is to call "it" */
+export function firstLine(error: unknown, path?: string): string {
+  const [line] = messageOf(error).split("\n") as [string];
+  return (path === undefined ? line : line.replaceAll(path, "it")).slice(0, 300);
 }
