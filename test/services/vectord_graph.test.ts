@@ -142,7 +142,7 @@ test("a graph that an older version filled by usearch's cosine serves on", () =>
       before.save(path);
       const size = before.size();
       writeGraphManifest(root, { file: "0-0.usearch", covers_key: COUNT, size, checksum: checksumOf(path) });
-      const graph = new Graph(root, settings, shelf);
+      const graph = new Graph(root, settings, shelf, COUNT);
       expect(graph.waiting).toHaveLength(0);
       for (const key of all(COUNT + 1, 2 * COUNT)) {
         put(key, vectorOf());

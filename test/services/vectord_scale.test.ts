@@ -169,7 +169,7 @@ describe("a graph whose vectors change their size", () => {
 
   function fill(metric: Metric, sizeOf: (at: number) => number) {
     const shelf = new Shelf(DIMENSION);
-    const graph = new Graph(folder, settingsOf(metric), shelf);
+    const graph = new Graph(folder, settingsOf(metric), shelf, 0);
     const vectors = made.map((it, at) => it.map((number) => number * sizeOf(at)));
     for (const [at, vector] of vectors.entries()) {
       put(shelf, at, vector);
@@ -218,7 +218,7 @@ describe("a graph whose vectors change their size", () => {
     const files = () => readdirSync(folder).filter((it) => it.endsWith(".usearch"));
     const reopened = (changed: object) => {
       writeFileSync(path, JSON.stringify({ ...manifest, ...changed }));
-      return new Graph(folder, settingsOf("l2"), shelf);
+      return new Graph(folder, settingsOf("l2"), shelf, Number.POSITIVE_INFINITY);
     };
     expect(reopened({}).waiting).toHaveLength(0);
     expect(reopened({ scale: scale * 1.5 }).waiting).toHaveLength(0);

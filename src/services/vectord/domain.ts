@@ -73,7 +73,7 @@ export class Vectors implements VectorItems, VectorMoves {
       try {
         await this.#open(name);
       } catch (error) {
-        this.#indexes.setAside(name, "its files can't be read");
+        this.setAside(name);
         failed(name, error);
       }
   }
@@ -84,10 +84,10 @@ export class Vectors implements VectorItems, VectorMoves {
     this.#indexes.set(name, { model });
   }
 
+  /** Lets an index be, whose files can't be read. */
+  readonly setAside = (name: string) => this.#indexes.setAside(name, "its files can't be read");
   /** Names of the indexes that can't be used. */
-  unfit(): string[] {
-    return this.#indexes.unfit();
-  }
+  readonly unfit = () => this.#indexes.unfit();
 
   async create({ name, ...given }: CreateIndex): Promise<IndexInfo> {
     const { writer, searcher } = this.#options;

@@ -48,12 +48,15 @@ export class Graph {
   #saved_size = 0;
   /** Whether `#now` holds vectors that may not reach the disk any more. */
   #is_soiled = false;
+  /** Whether what was saved knew of items that are not there any more: a part of the items' file is lost. */
+  is_ahead = false;
 
-  constructor(folder: string, settings: IndexSettings, shelf: Shelf) {
+  /** @param newest_key the highest that was ever given: a graph with later ones is of other items */
+  constructor(folder: string, settings: IndexSettings, shelf: Shelf, newest_key: number) {
     this.#folder = folder;
     this.#settings = settings;
     this.#shelf = shelf;
-    const loaded = this.#load();
+    const loaded = this.#load(newest_key);
     this.#now = loaded ?? this.#empty();
     this.#saved_key = loaded?.covers_key ?? -1;
     this.#saved_size = loaded?.size ?? 0;
@@ -213,11 +216,13 @@ export class Graph {
   }
 
   /** Undefined where it is gone, damaged or of no use: it is derived, and is built anew from the items. */
-  #load(): Growth | undefined {
+  #load(newest_key: number): Growth | undefined {
     const manifest = graphManifest(this.#folder);
     sweepGraphs(this.#folder, manifest?.file);
     if (manifest === undefined) return undefined;
     const { file, covers_key, size, checksum } = manifest;
+    this.is_ahead = covers_key > newest_key;
+    if (this.is_ahead) return undefined;
     const path = join(this.#folder, file);
     try {
       const metric = scaledMetric(this.#settings);

@@ -44,6 +44,10 @@ export async function createVectord(
     max_waiting: settings.queue,
     died: (reason: string) => log.error({ worker: name, reason }, "a worker failed"),
     warned: (reason: string) => log.warn({ worker: name, reason }, "a worker could not do all it wanted"),
+    lost: (index: string, reason: string) => {
+      log.error({ index, reason }, "an index can't be read any more and is set aside");
+      items.setAside(index);
+    },
   });
   const writer = new Line<WriterApi>(line("writer", "./writer.ts"));
   const searcher = new Searchers(

@@ -13,6 +13,7 @@ interface Call {
 }
 type Reply =
   | { readonly warning: string }
+  | { readonly lost: string; readonly reason: string }
   | { readonly id: number; readonly value: unknown }
   | {
       readonly id: number;
@@ -29,6 +30,8 @@ export interface LineOptions {
   died(reason: string): void;
   /** Told what the Worker could not do, that nobody waits for. */
   warned(reason: string): void;
+  /** Told of an index that the Worker had to give up. */
+  lost(name: string, reason: string): void;
 }
 
 export class Line<T extends Api<T>> {
@@ -101,6 +104,10 @@ export class Line<T extends Api<T>> {
       this.#options.warned(reply.warning);
       return;
     }
+    if ("lost" in reply) {
+      this.#options.lost(reply.lost, reply.reason);
+      return;
+    }
     const answer = this.#waiting.get(reply.id);
     this.#waiting.delete(reply.id);
     if (!("code" in reply)) answer?.resolve(reply.value);
@@ -122,6 +129,11 @@ export class Line<T extends Api<T>> {
 /** In the Worker: tells the log of something that nobody waits for. */
 export function warn(warning: string): void {
   postMessage({ warning } satisfies Reply);
+}
+
+/** In the Worker: tells that an index can't be used any more. */
+export function giveUp(lost: string, reason: string): void {
+  postMessage({ lost, reason } satisfies Reply);
 }
 
 /** Calls are answered for so long, then whatever else the Worker has to do gets its turn. */

@@ -6,7 +6,7 @@ import { Deadline } from "./deadline.ts";
 import { find, type HybridQuestion } from "./find.ts";
 import { folderBytes, itemsPath } from "./folders.ts";
 import { Graph } from "./graph.ts";
-import { serve, warn } from "./line.ts";
+import { giveUp, serve, warn } from "./line.ts";
 import type { Filter, GetQuery, Hit, Include, IndexInfo, Item, SearchQuery } from "./schema.ts";
 import { Shelf } from "./shelf.ts";
 import { ItemReader } from "./store.ts";
@@ -79,9 +79,15 @@ const api = {
       rows = reader.after(last_key, READ_AT_ONCE)
     ) {
       for (const row of rows) shelf.put(row);
-      last_key = rows.at(-1)?.key ?? last_key;
+      const read_to = rows.at(-1)?.key ?? 0;
+      if (read_to <= last_key) throw new Error("the keys of its items are out of order");
+      last_key = read_to;
     }
-    const graph = new Graph(join(settings.root, name), reader.settings, shelf);
+    const graph = new Graph(join(settings.root, name), reader.settings, shelf, reader.newestKey());
+    if (graph.is_ahead)
+      warn(
+        `The items of index "${name}" are older than its graph, which is made anew: what was written last is lost.`,
+      );
     const { indexed } = reader.settings;
     const words = new Words(reader);
     const opening = Bun.randomUUIDv7("base64url");
@@ -273,13 +279,25 @@ function pump(): void {
     is_pumping = false;
     let is_left = false;
     for (const it of held.values()) {
-      const was_settled = it.graph.is_settled;
-      if (it.shelf.step() || it.words.step(it.last_key) || it.graph.step()) is_left = true;
-      else if (!was_settled || it.save === undefined) saveLater(it);
-      if (isOverdue(it)) save(it);
+      try {
+        if (step(it)) is_left = true;
+      } catch (error) {
+        // As from a damaged file: the others go on.
+        api.drop(it.name);
+        giveUp(it.name, messageOf(error));
+      }
     }
     if (is_left) pump();
   });
+}
+
+/** @returns whether anything is left to do for it */
+function step(it: Held): boolean {
+  const was_settled = it.graph.is_settled;
+  const is_left = it.shelf.step() || it.words.step(it.last_key) || it.graph.step();
+  if (!is_left && (!was_settled || it.save === undefined)) saveLater(it);
+  if (isOverdue(it)) save(it);
+  return is_left;
 }
 
 function saveLater(it: Held): void {

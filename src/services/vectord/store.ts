@@ -209,6 +209,11 @@ export class ItemReader {
       .all(after, limit);
   }
 
+  /** The highest key ever given to an item. */
+  newestKey(): number {
+    return sequenceOf(this.#db);
+  }
+
   /** The key of an id's item as it is on the disk. */
   keyOf(id: string): number | undefined {
     return this.#db.query<{ key: number }, [string]>("SELECT key FROM items WHERE id = ?").get(id)?.key;
@@ -294,10 +299,13 @@ function readNote(db: Database): (Source & Origin & { state: string }) | null {
 
 /** The same while nothing is written or removed: keys only grow, and a removal lowers the count. */
 function stateOf(db: Database): string {
-  const { seq } = db
-    .query<{ seq: number }, []>("SELECT seq FROM sqlite_sequence WHERE name = 'items'")
-    .get() ?? {
-    seq: 0,
-  };
-  return `${seq}:${db.query<{ n: number }, []>("SELECT count(*) AS n FROM items").get()?.n}`;
+  const count = db.query<{ n: number }, []>("SELECT count(*) AS n FROM items").get()?.n;
+  return `${sequenceOf(db)}:${count}`;
+}
+
+/** The highest key ever given. */
+function sequenceOf(db: Database): number {
+  return (
+    db.query<{ seq: number }, []>("SELECT seq FROM sqlite_sequence WHERE name = 'items'").get()?.seq ?? 0
+  );
 }
