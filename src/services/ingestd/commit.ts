@@ -15,6 +15,7 @@ import {
   newLocation,
   type Outcome,
   type Prepared,
+  readOptions,
   repeated,
 } from "./draft.ts";
 import { noteOf, outcomeOf, readNote, TABLE_NOTE } from "./note.ts";
@@ -107,16 +108,7 @@ export class IngestCommitter {
         input: received.path,
         out_dir: join(child.scratch, `out${attempt}`),
         scratch_dir: join(child.scratch, `texts${attempt}`),
-        read: {
-          format: options.format ?? received.format,
-          delimiter: options.delimiter,
-          quote: options.quote,
-          escape: options.escape,
-          header: options.header,
-          nulls: options.null?.split(",") ?? [],
-          types: options.types,
-          on_error: options.on_error ?? "fail",
-        },
+        read: readOptions(options, received.format),
         table: table && { name: table.name, fields: table.fields, last_column_id: table.last_column_id },
         evolve: options.evolve ?? false,
         key,

@@ -11,11 +11,11 @@ import { LakeError, messageOf } from "../../shared/errors.ts";
 import { runCopy } from "./copy.ts";
 import { existingTable, type FileColumn, newTable, type Target } from "./decide.ts";
 import { csvToTexts, type ExactFile, jsonToTexts } from "./exact.ts";
-import { dialectOf, guessColumns, sampleOf } from "./guess.ts";
+import { lookAt, sampleOf } from "./guess.ts";
 import { isByLine } from "./json.ts";
 import { checkKeys, keyBounds } from "./keys.ts";
 import { refuseForeign } from "./magic.ts";
-import type { Converted, ConvertRequest, OutFile } from "./protocol.ts";
+import type { Converted, ConvertRequest, LookRequest, OutFile } from "./protocol.ts";
 import type { FileFormat, Rejected } from "./schema.ts";
 import {
   type Conversion,
@@ -52,6 +52,13 @@ export async function convert(
   const by_line =
     format === "ndjson" || (request.read.format === undefined && (await firstLineIsObject(request.input)));
   return convertExact(engine, request, format, await jsonToTexts(request, by_line), phase);
+}
+
+/** Finds out what the file's first MiB says, for `convert` to follow. */
+export async function look(request: LookRequest): Promise<null> {
+  const format = request.read.format ?? (await detectFormat(request.input, await headOf(request.input)));
+  if (format === "csv" || format === "tsv") await lookAt(request, format);
+  return null;
 }
 
 async function headOf(path: string): Promise<Uint8Array> {
@@ -131,9 +138,7 @@ async function convertCsv(
   format: FileFormat,
   phase: EnterPhase,
 ): Promise<Converted> {
-  const sample = await sampleOf(request.input);
-  const dialect = dialectOf(request, format, sample);
-  const guess = guessColumns(request, dialect, sample);
+  const { dialect, guess } = await lookAt(request, format);
   phase("converting", statSync(request.input).size);
   const target = targetOf(request, guess.columns);
   const source = csvSource(request.input, dialect, guess.header, guess.columns);

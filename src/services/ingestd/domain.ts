@@ -12,10 +12,11 @@ import type { Log } from "../../shared/log.ts";
 import type { Catalogd } from "../catalogd/schema.ts";
 import type { Storaged } from "../storaged/schema.ts";
 import { type CommitterOptions, IngestCommitter } from "./commit.ts";
-import type { Report } from "./draft.ts";
+import { type Report, readOptions } from "./draft.ts";
 import type { ConversionProcess } from "./protocol.ts";
-import { type Received, type ReceiveLimits, receive } from "./receive.ts";
+import { formatOf, type Received, type ReceiveLimits, receive } from "./receive.ts";
 import type { Ingestd, Ingested, IngestOptions, Job, Upload } from "./schema.ts";
+import { PIECE_BYTES } from "./text.ts";
 
 export interface IngestdOptions extends ReceiveLimits, CommitterOptions {
   readonly timeout_ms: number;
@@ -52,7 +53,8 @@ export class IngestdDomain implements Ingestd {
     const signal = AbortSignal.any([upload.signal, this.#deadline()]);
     const path = `${this.#parts.workshop.folder()}/input`;
     try {
-      const received = await receive({ ...upload, signal }, path, this.#options, () => {});
+      const looking = this.#lookAhead(options, upload, path);
+      const received = await receive({ ...upload, signal }, path, this.#options, looking);
       return await this.#run(options, received, upload.idempotency_key, signal, started_ms, () => {});
     } finally {
       this.#behind(removeScratch(dirname(path), this.#parts.log));
@@ -69,7 +71,8 @@ export class IngestdDomain implements Ingestd {
     let received: Received;
     try {
       const until_received = AbortSignal.any([upload.signal, signal]);
-      received = await receive({ ...upload, signal: until_received }, path, this.#options, () => {});
+      const looking = this.#lookAhead(options, upload, path);
+      received = await receive({ ...upload, signal: until_received }, path, this.#options, looking);
       job = this.#parts.jobs.create({
         dataset: options.name,
         bytes: received.bytes,
@@ -113,6 +116,23 @@ export class IngestdDomain implements Ingestd {
   async close(): Promise<void> {
     await this.#parts.workshop.close();
     await Promise.all(this.#background);
+  }
+
+  /**
+   * Has the process started ahead look at the first MiB while the rest arrives: with all of it there, one core would
+   * wait for that. @returns what is to be told of the bytes that lie in the file
+   */
+  #lookAhead(options: IngestOptions, upload: Upload, input: string): (written: number) => void {
+    let has_asked = false;
+    return (written) => {
+      if (has_asked || written <= PIECE_BYTES) return;
+      has_asked = true;
+      const read = readOptions(options, formatOf(upload.content_type, null));
+      // Another's file may take the process meanwhile: only its own sender may end it.
+      const never = new AbortController().signal;
+      const looked = this.#parts.workshop.ahead?.ask("look", { input, read }, () => {}, never);
+      looked?.catch(() => {}); // The conversion looks again, and tells.
+    };
   }
 
   /** Keeps `work` in mind until it is done, for `close` to wait for. */

@@ -3,9 +3,9 @@ import { randomUUID } from "node:crypto";
 import { LakeError } from "../../shared/errors.ts";
 import type { Commit, CommitResult, TableState } from "../catalogd/schema.ts";
 import { type Note, outcomeOf, readNote, SUMMARY_NOTE, TABLE_NOTE } from "./note.ts";
-import type { Converted } from "./protocol.ts";
+import type { Converted, ReadOptions } from "./protocol.ts";
 import type { Received } from "./receive.ts";
-import type { Ingested, IngestOptions, Job, Mode } from "./schema.ts";
+import type { FileFormat, Ingested, IngestOptions, Job, Mode } from "./schema.ts";
 
 /** Where this lake's tables lie. */
 export const BUCKET = "s3://lakehouse/";
@@ -93,4 +93,18 @@ export function keyOf(options: IngestOptions, table: TableState | null): string[
 export function newLocation(name: string): string {
   const [table = "", namespace = "default"] = name.split(".").reverse();
   return `${BUCKET}warehouse/${namespace}/${table}-${randomUUID().slice(0, 8)}`;
+}
+
+/** How a file is to be read. @param told what its sender's headers say it is */
+export function readOptions(options: IngestOptions, told: FileFormat | undefined): ReadOptions {
+  return {
+    format: options.format ?? told,
+    delimiter: options.delimiter,
+    quote: options.quote,
+    escape: options.escape,
+    header: options.header,
+    nulls: options.null?.split(",") ?? [],
+    types: options.types,
+    on_error: options.on_error ?? "fail",
+  };
 }

@@ -2,11 +2,11 @@
 import { type CsvReaderOptions, columnNames, type Dialect, sampleRecords, sniffDelimiter } from "./csv.ts";
 import type { FileColumn } from "./decide.ts";
 import { Kinds } from "./kinds.ts";
-import type { ConvertRequest } from "./protocol.ts";
+import type { LookRequest } from "./protocol.ts";
 import type { FileFormat } from "./schema.ts";
-import { MAX_RECORD_CHARS, textPieces } from "./text.ts";
+import { MAX_RECORD_CHARS, PIECE_BYTES, textPieces } from "./text.ts";
 
-const SAMPLE_BYTES = 1024 * 1024;
+const SAMPLE_BYTES = PIECE_BYTES;
 const SAMPLE_RECORDS = 50_000;
 
 export interface Sample {
@@ -20,7 +20,26 @@ export async function sampleOf(path: string): Promise<Sample> {
   return { text: "", whole: true };
 }
 
-export function dialectOf(request: ConvertRequest, format: FileFormat, sample: Sample): Dialect {
+/** What the first MiB says of a delimited file. */
+export interface Look {
+  dialect: Dialect;
+  guess: CsvGuess;
+}
+
+let last: { what: string; look: Look } | undefined;
+
+/** Looks at a delimited file; a second look at the same one, to be read the same way, is remembered. */
+export async function lookAt(request: LookRequest, format: FileFormat): Promise<Look> {
+  const what = JSON.stringify([request.input, request.read, format]);
+  if (last?.what === what) return last.look;
+  const sample = await sampleOf(request.input);
+  const dialect = dialectOf(request, format, sample);
+  const look = { dialect, guess: guessColumns(request, dialect, sample) };
+  last = { what, look };
+  return look;
+}
+
+function dialectOf(request: LookRequest, format: FileFormat, sample: Sample): Dialect {
   const { read } = request;
   const quote = read.quote ?? '"';
   const fixed = {
@@ -40,7 +59,7 @@ export interface CsvGuess {
   row_bytes: number;
 }
 
-export function guessColumns(request: ConvertRequest, dialect: Dialect, sample: Sample): CsvGuess {
+function guessColumns(request: LookRequest, dialect: Dialect, sample: Sample): CsvGuess {
   const options: CsvReaderOptions = { ...dialect, max_record_chars: MAX_RECORD_CHARS };
   const records = sampleRecords(sample.text, sample.whole, options, SAMPLE_RECORDS).filter((it) => !it.fault);
   const first = records[0]?.fields ?? [null];

@@ -33,6 +33,9 @@ export interface ConvertRequest {
   max_columns: number;
 }
 
+/** A file of which more is to come: what its first MiB says is found out meanwhile, for the conversion to follow. */
+export type LookRequest = Pick<ConvertRequest, "input" | "read">;
+
 /** A finished Parquet file. */
 export interface OutFile {
   path: string;
@@ -88,6 +91,7 @@ export interface Progress {
 
 /** What a conversion's process does. */
 export type Conversions = {
+  look(request: LookRequest): null;
   convert(request: ConvertRequest): Converted;
   merge(request: MergeRequest): Merged;
 };

@@ -31,14 +31,14 @@ type Chunks = AsyncIterable<Uint8Array>;
 const MAX_LAYERS = 2;
 
 /**
- * @param on_bytes told the bytes received so far
+ * @param on_written told the bytes that lie in the file so far
  * @throws LakeError too_large, invalid
  */
 export async function receive(
   upload: Upload,
   path: string,
   limits: ReceiveLimits,
-  on_bytes: (bytes: number) => void,
+  on_written: (bytes: number) => void,
 ): Promise<Received> {
   const part = isForm(upload)
     ? await openMultipart(upload.body, upload.content_type as string)
@@ -52,14 +52,13 @@ export async function receive(
       if (bytes > limits.max_body_bytes)
         throw tooLarge("sent", limits.max_body_bytes, "ingestd.max_body_bytes");
       await digest.update(chunk);
-      on_bytes(bytes);
       yield chunk;
     }
     // A sender that is gone can look like the end of the body.
     if (upload.signal.aborted) throw reasonOf(upload.signal);
   }
   const plain = await decoded(metered(), upload.content_encoding);
-  await write(plain, path, limits.max_expanded_bytes);
+  await write(plain, path, limits.max_expanded_bytes, on_written);
   return { path, bytes, digest: await digest.hex(), format: formatOf(part.content_type, part.filename) };
 }
 
@@ -73,7 +72,12 @@ function tooLarge(what: string, max_bytes: number, setting: string): LakeError {
   });
 }
 
-async function write(chunks: Chunks, path: string, max_bytes: number): Promise<void> {
+async function write(
+  chunks: Chunks,
+  path: string,
+  max_bytes: number,
+  on_written: (bytes: number) => void,
+): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
   const fd = openSync(path, "wx", 0o600);
   let written = 0;
@@ -82,6 +86,7 @@ async function write(chunks: Chunks, path: string, max_bytes: number): Promise<v
       written += chunk.byteLength;
       if (written > max_bytes) throw tooLarge("expanded", max_bytes, "ingestd.max_expanded_bytes");
       for (let at = 0; at < chunk.byteLength; ) at += writeSync(fd, chunk, at);
+      on_written(written);
     }
   } finally {
     closeSync(fd);

@@ -13,7 +13,7 @@ export interface TextPiece {
   bytes: number;
 }
 
-const PIECE_BYTES = 1024 * 1024;
+export const PIECE_BYTES = 1024 * 1024;
 /** A record may be so long; as UTF-8 it is then within the longest line that DuckDB is told to read. */
 export const MAX_RECORD_CHARS = 8 * 1024 * 1024;
 export const REPLACEMENT = "\ufffd";

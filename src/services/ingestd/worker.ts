@@ -1,13 +1,14 @@
 /** A conversion's own process. */
 import { readFileSync } from "node:fs";
 import { serveEngine } from "../../shared/duckdb/serve.ts";
-import { convert } from "./convert.ts";
+import { convert, look } from "./convert.ts";
 import { merge } from "./keys.ts";
 import type { Conversions, Progress } from "./protocol.ts";
 
 const PROGRESS_MS = 200;
 
 serveEngine<Conversions, Progress>("conversion", "(ingestd.memory_limit_mib)", {
+  look: (_engine, request) => look(request),
   async convert(engine, request, tell) {
     const meter = new Meter("converting", () => engine.percent(), tell);
     return meter.during(

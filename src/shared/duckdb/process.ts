@@ -38,7 +38,8 @@ export class EngineProcess<W extends Work<W>, Progress = never> {
   readonly exited: Promise<void>;
   readonly #child: Subprocess<"ignore", "ignore", "pipe">;
   readonly #options: ProcessOptions;
-  readonly #opened: Promise<unknown>;
+  /** Settled once it can be asked the next thing. */
+  #ready: Promise<unknown>;
   #pending: PromiseWithResolvers<unknown> | undefined;
   #on_progress: ((progress: Progress) => void) | undefined;
   #fate: LakeError | undefined;
@@ -73,8 +74,8 @@ export class EngineProcess<W extends Work<W>, Progress = never> {
       max_temp_mib: options.max_temp_mib,
       directories: [options.scratch, ...options.readable],
     };
-    this.#opened = this.#ask({ open: engine });
-    this.#opened.catch(() => {});
+    this.#ready = this.#ask({ open: engine });
+    this.#ready.catch(() => {});
   }
 
   get alive(): boolean {
@@ -86,6 +87,7 @@ export class EngineProcess<W extends Work<W>, Progress = never> {
   }
 
   /**
+   * Asks as soon as what was asked before is answered.
    * @param signal kills the process; its reason, a LakeError, is thrown
    * @throws LakeError
    */
@@ -98,12 +100,15 @@ export class EngineProcess<W extends Work<W>, Progress = never> {
     const stop = () => this.kill(reasonOf(signal));
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
-    this.#on_progress = on_progress;
+    const answer = this.#ready.then(() => {
+      this.#on_progress = on_progress;
+      return this.#ask({ kind, request });
+    });
+    this.#ready = answer.catch(() => {}); // Told to whoever asked.
     try {
-      await this.#opened;
-      return (await this.#ask({ kind, request })) as ReturnType<W[Kind]>;
+      return (await answer) as ReturnType<W[Kind]>;
     } finally {
-      this.#on_progress = undefined;
+      if (this.#on_progress === on_progress) this.#on_progress = undefined;
       signal.removeEventListener("abort", stop);
     }
   }

@@ -70,6 +70,11 @@ export class Workshop<Process extends Worker> {
     this.#spare = { child, timer };
   }
 
+  /** The process started ahead, where there is one: it may be asked what can be known before a file is whole. */
+  get ahead(): Process | undefined {
+    return this.#spare?.child.alive ? this.#spare.child : undefined;
+  }
+
   /**
    * Runs `work` with a process of its own, as soon as there is room.
    * @param signal gives up the place in the queue; its reason is thrown
