@@ -353,7 +353,9 @@ inBothCompositions("vectord", (start) => {
     ]);
     expect(idsOf((await search({ bm25: 1, vector: 0 })).results)[0]).toBe("words");
     expect(idsOf((await search({ bm25: 0, vector: 1 })).results)[0]).toBe("vector");
-    expect((await search({}, { k: 1 })).results).toHaveLength(1);
+    expect(idsOf((await search({}, { k: 1 })).results)).toEqual(["both"]);
+    // Second on each side, it is not among what is fused.
+    expect(idsOf((await search({ depth: 1 }, { k: 1 })).results)).toEqual(["vector"]);
     await calls.remove("hybrid", { ids: ["both"] });
     await calls.add("hybrid", [{ id: "words", vector: z, text: "no animal at all" }]);
     expect((await search({})).results.flatMap((it) => it.ranks?.bm25 ?? [])).toEqual([]);

@@ -193,8 +193,8 @@ export class IndexLink {
       return;
     }
     await vectord.drop(INDEX_NAME).catch(unlessGone);
-    const indexed = INDEXED;
-    await vectord.create({ name: INDEX_NAME, indexed, ...(model === undefined ? {} : { model }) });
+    const settings = { indexed: INDEXED, quantization: "i8" } as const;
+    await vectord.create({ name: INDEX_NAME, ...settings, ...(model === undefined ? {} : { model }) });
     const generation = Bun.randomUUIDv7();
     const metadata = { generation };
     await vectord.add(INDEX_NAME, { items: [{ id: MARK_ID, text: "pathway", metadata }] });
