@@ -123,7 +123,7 @@ function vectorOf(column: Column | undefined): string | null {
   const is_list = type.typeId === DuckDBTypeId.LIST || type.typeId === DuckDBTypeId.ARRAY;
   const inner = is_list ? (type as DuckDBType & { valueType: DuckDBType }).valueType : undefined;
   if (inner === undefined || !NUMBERS.has(inner.typeId)) throw refused(column, "vector", "a list of numbers");
-  return `${quoteName(column.name)}::DOUBLE[]`;
+  return `${quoteName(column.name)}::${inner.typeId === DuckDBTypeId.FLOAT ? "FLOAT" : "DOUBLE"}[]`;
 }
 
 function textOf(column: Column | undefined): string {

@@ -1,5 +1,5 @@
 /** Rows of a Parquet file or of a table, as batches of items: judged here, before anything is written. */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { type DuckDBConnection, VARCHAR } from "@duckdb/node-api";
 import { firstLine, isOutOfRoom, whyUnreadable } from "../../shared/duckdb/engine.ts";
 import { Footers } from "../../shared/duckdb/footers.ts";
@@ -11,6 +11,7 @@ import { type Selection, selectItems } from "./columns.ts";
 import { serveItems } from "./parquet.ts";
 import { ItemReader } from "./store.ts";
 import type { Opened, OpenRows, ReadRows, RowBatch } from "./tables_protocol.ts";
+import { readLists } from "./vector_lists.ts";
 
 /** What a batch takes as NDJSON, about. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -18,7 +19,7 @@ const BATCH_BYTES = 8 * 1024 * 1024;
 /** One row as `selectItems` has it. */
 type Row = [
   id: string | null,
-  vector: { items: readonly unknown[] } | null,
+  vector: Float32Array | readonly unknown[] | null,
   text: string | null,
   metadata: string | null,
   members: string | null,
@@ -73,13 +74,12 @@ export class Rows {
 
   async next(request: ReadRows): Promise<RowBatch> {
     const reader = request.items_path === null ? undefined : new ItemReader(request.items_path);
-    const fd = openSync(this.batch_path, "w", 0o600);
     const told = { rows: 0, unchanged: 0, skipped: 0 };
-    let items = 0;
+    const lines: string[] = [];
     let bytes = 0;
     let is_last = false;
     try {
-      while (items < request.limits.max_items && bytes < BATCH_BYTES) {
+      while (lines.length < request.limits.max_items && bytes < BATCH_BYTES) {
         if (this.#held.length === 0) this.#held = await this.#rows();
         const row = this.#held.shift();
         is_last = row === undefined;
@@ -94,16 +94,16 @@ export class Rows {
           told.unchanged++;
           continue;
         }
-        const line = Buffer.from(lineOf(item));
-        for (let at = 0; at < line.byteLength; ) at += writeSync(fd, line, at);
-        bytes += line.byteLength;
-        items++;
+        const line = lineOf(item);
+        bytes += Buffer.byteLength(line);
+        lines.push(line);
       }
     } finally {
-      closeSync(fd);
       reader?.close();
     }
-    return { path: items > 0 ? this.batch_path : null, ...told, is_last };
+    if (lines.length === 0) return { path: null, ...told, is_last };
+    writeFileSync(this.batch_path, lines.join(""), { mode: 0o600 });
+    return { path: this.batch_path, ...told, is_last };
   }
 
   async missing({ items_path, limit }: { items_path: string; limit: number }): Promise<{ ids: string[] }> {
@@ -145,7 +145,9 @@ export class Rows {
         this.#stream = undefined;
         return [];
       }
-      return chunk.getRows() as unknown as Row[];
+      const vectors = readLists(chunk, 1);
+      const [ids, ...others] = [0, 2, 3, 4, 5].map((column) => chunk.getColumnValues(column));
+      return vectors.map((vector, at) => [ids?.[at], vector, ...others.map((it) => it[at])] as Row);
     });
   }
 
@@ -159,7 +161,7 @@ export class Rows {
     try {
       const value = {
         id,
-        ...(vector === null ? {} : { vector: vector.items }),
+        ...(vector === null ? {} : { vector }),
         text,
         metadata: metadataOf(metadata, members, where),
         expires_at: typeof expires === "number" ? new Date(expires).toISOString() : expires,

@@ -47,7 +47,7 @@ function fromNumbers(values: readonly unknown[], where: string): Float32Array {
       where,
       `must hold numbers only (position ${bad} is ${JSON.stringify(values[bad])?.slice(0, 40)})`,
     );
-  return Float32Array.from(values as number[]);
+  return new Float32Array(values as number[]);
 }
 
 function fromBase64(value: unknown, where: string): Float32Array {
