@@ -18,14 +18,18 @@ interface Refused {
 
 /** Elysia's error: of the whole `query`, `params` or `body`, or of one value (`property`), its name left out. */
 interface Refusal {
-  readonly all?: readonly Refused[];
+  readonly validator: TSchema | { Errors(value: unknown): Iterable<Refused> };
   readonly type?: string;
   readonly value?: unknown;
 }
 
+/** After these the rest is not looked at: a list of a million is not read through to tell that it is too long. */
+const TOO_MANY = new Set([ValueErrorType.ArrayMaxItems, ValueErrorType.ObjectMaxProperties]);
+
 /** The faults of a request, each member named once, with messages that go on from its name. */
 export function faultsOf(error: unknown, url: string): Fault[] {
-  const { all = [], type = "body", value } = error as Refusal;
+  const { validator, type = "body", value } = error as Refusal;
+  const all = "Errors" in validator ? validator.Errors(value) : Value.Errors(validator, value);
   const base = type === "property" ? parameterOf(value, url) : type === "body" ? "" : type;
   return collect(all, base);
 }
@@ -48,6 +52,7 @@ function collect(all: Iterable<Refused>, base: string): Fault[] {
       const path = cut(base + (refused.path ?? ""));
       // A member that is missing is also not of its type: the first fault says it all.
       if (!faults.has(path)) faults.set(path, { path, message: messageFor(refused) });
+      if (TOO_MANY.has(refused.type as ValueErrorType)) return [...faults.values()];
     }
   return [...faults.values()];
 }

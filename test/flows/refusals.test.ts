@@ -70,6 +70,13 @@ inBothCompositions("a refusal", (start) => {
     for (const text of documents) expect(text).not.toContain("not starting with a digit");
   });
 
+  test("of a list that is too long does not read it through", async () => {
+    const ids = Array.from({ length: 50_000 }, (_, at) => at);
+    const { errors } = await refusal("/v1/vectors/index/any/get", post({ ids }));
+    expect(errors).toHaveLength(1);
+    expect(errors[0]?.message).toBe("must be a list of 1 to 10000 items; got a list of 50000");
+  });
+
   test("shows no more of a value or a name than tells it apart", async () => {
     const long = "x".repeat(5000);
     const { detail } = await refusal("/v1/observer/event", post({ endpoint: "x", success: long }));
