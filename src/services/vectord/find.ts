@@ -16,10 +16,12 @@ import { cosineOf, distanceOf, normOf, scoreOf } from "./vectors.ts";
 import { type Worded, type Words, wordsOf } from "./words.ts";
 
 /** What a candidate of the graph costs, in vectors compared one by one, and what a search costs at least. */
-const GRAPH_CANDIDATE = 10;
-const GRAPH_SEARCH = 500;
-/** Taken from the graph beyond what should do, so that one look is mostly enough. */
+const GRAPH_CANDIDATE = 4;
+const GRAPH_SEARCH = 100;
+/** More may be nearer that a filter keeps out than its share of all says. */
 const SLACK = 1.2;
+/** Candidates more for each that a filter keeps out: with so many it finds as well as a search without one. */
+const EF_FOR_EACH_OUT = 5;
 /** Candidates of the graph for each result, and more, where the query doesn't say. */
 const EF_FOR_EACH = 3;
 const EF_MORE = 16;
@@ -111,11 +113,12 @@ class Search {
     if (metric === "cosine" && this.#norm === 0) return { hits: [], exact: true };
     const all = this.#passing?.count() ?? shelf.size;
     const asked = Math.max(k, this.question.ef ?? Math.max(this.sources.ef, ef));
-    // As many must pass a filter as are looked at without one; without one, some may be items no more.
-    const enough = this.#passing ? asked : k;
-    const share = all === shelf.size ? 1 : (SLACK * shelf.size) / all;
+    // Without a filter, too, some may be items no more.
+    const enough = this.#passing ? k * EF_FOR_EACH : k;
+    const kept_out = all === shelf.size ? 0 : k * ((SLACK * shelf.size) / all - 1);
+    const first = Math.ceil(asked + kept_out * EF_FOR_EACH_OUT);
     if (all > 0)
-      for (let wanted = Math.ceil(asked * share); !this.#isExactCheaper(all, wanted); wanted *= 2) {
+      for (let wanted = first; !this.#isExactCheaper(all, wanted); wanted *= 2) {
         const found = this.#fromGraph(wanted);
         if (found.length < Math.min(enough, all) && wanted < graph.size) continue;
         const ranked = found.slice(0, k * RANKED_FOR_EACH[graph.quantization] + RANKED_MORE);

@@ -137,7 +137,7 @@ export function giveUp(lost: string, reason: string): void {
 }
 
 /** Calls are answered for so long, then whatever else the Worker has to do gets its turn. */
-const TURN_MS = 1.5;
+const TURN_MS = 3;
 
 /**
  * The Worker's end: answers calls one after another; one that takes its time in pieces lets others in between.

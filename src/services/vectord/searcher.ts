@@ -53,7 +53,7 @@ interface Held {
 
 const READ_AT_ONCE = 10_000;
 /** Items of a batch taken in one go: what a search may have to wait for. */
-const SLICE_ITEMS = 50;
+const SLICE_ITEMS = 25;
 /** Beyond so many that the graph lacks, which each search compares one by one, large batches wait for it. */
 const MAX_WAITING = 1000;
 /** A graph that never rests is saved after so many times as long, where it has grown by a part of itself. */
